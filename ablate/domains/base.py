@@ -1,0 +1,45 @@
+"""What a reasoning domain is: problems with a difficulty, and a grader."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ablate.thinking import visible_text
+from ablate.types import FinishReason, Grade, Problem
+
+
+@dataclass(frozen=True)
+class Domain(ABC):
+    """A set of problems and the way their answers are judged; fields are the recipe's options.
+
+    ``limit``: how many problems are asked (None: all, where the domain is finite). ``seed`` chooses
+    which. The same ``seed`` with a larger ``limit`` gives the same first problems.
+    """
+
+    limit: int | None = 64
+    seed: int = 0
+
+    @abstractmethod
+    def problems(self) -> Sequence[Problem]:
+        """The test problems, at most ``limit`` of them, ids unique."""
+
+    @abstractmethod
+    def extract(self, visible: str) -> str | None:
+        """The answer stated in the visible text, normalized; None if there is none."""
+
+    def training(self, n: int, seed: int) -> Sequence[Problem]:
+        """``n`` worked problems that are never test problems; empty if the domain has none."""
+        return ()
+
+    def is_correct(self, answer: str, problem: Problem) -> bool:
+        """Whether an extracted answer is right."""
+        return answer == problem.reference
+
+    def grade(self, problem: Problem, text: str, finish_reason: FinishReason) -> Grade:
+        """Judge a whole output. Text cut off before an answer is ``truncated``, not wrong."""
+        answer = self.extract(visible_text(text))
+        if answer is None:
+            return Grade("truncated" if finish_reason == "length" else "unparsed")
+        return Grade("correct" if self.is_correct(answer, problem) else "wrong", answer)

@@ -1,0 +1,147 @@
+"""The serving loop: arrivals in, steps, completions out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ablate.engines.local.clock import Clock
+from ablate.engines.local.interfaces import Chunk, DecodeStep, KVStore, Scheduler, Seq
+from ablate.engines.local.text import Codebook
+from ablate.types import Completion, FinishReason, Load, Request, Usage
+
+USAGE_INTERVAL = 0.05  # s between telemetry samples
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the loop drives."""
+
+    cache: KVStore
+    step: DecodeStep
+    scheduler: Scheduler
+    codebook: Codebook
+
+
+class Loop:
+    """Serves one load. Times are seconds from ``start``."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        clock: Clock,
+        max_tokens: int,
+        on_completion: Callable[[Completion], None],
+        on_usage: Callable[[Usage], None],
+    ) -> None:
+        self._parts = parts
+        self._clock = clock
+        self._max_tokens = max_tokens
+        self._on_completion = on_completion
+        self._on_usage = on_usage
+        self._start = 0.0
+        self._next_usage = 0.0
+        self._in_flight = 0
+
+    def run(self, load: Load, prompts: Sequence[list[int]], first_id: int) -> None:
+        """Serve ``load``, whose prompts are tokenized already; ids count up from ``first_id``."""
+        pending = deque(zip(load.requests, prompts, range(first_id, first_id + len(prompts)), strict=True))
+        self._start = self._clock.now()
+        self._sample_usage()
+        while pending or self._in_flight:
+            self._dispatch(pending, load.concurrency)
+            if self._in_flight:
+                self._advance()
+            else:
+                self._clock.sleep(max((pending[0][0].arrival or 0.0) - self._now(), 0.0))
+        self._next_usage = 0.0
+        self._sample_usage()
+
+    def _now(self) -> float:
+        return self._clock.now() - self._start
+
+    def _dispatch(
+        self, pending: deque[tuple[Request, list[int], int]], concurrency: int | None
+    ) -> None:
+        now = self._now()
+        while pending and (concurrency is None or self._in_flight < concurrency):
+            request, prompt, seq_id = pending[0]
+            arrival = now if request.arrival is None else request.arrival
+            if arrival > now:
+                return
+            pending.popleft()
+            seq = Seq(seq_id, request, list(prompt), len(prompt), self._max_tokens, arrival, now)
+            self._parts.scheduler.add(seq)
+            self._in_flight += 1
+
+    def _advance(self) -> None:
+        chunks = self._parts.scheduler.schedule()
+        for preempted in self._parts.scheduler.take_preempted():
+            self._parts.step.release(preempted.id)
+        if not chunks:
+            raise RuntimeError("the scheduler has requests and schedules none of them")
+        new = self._parts.step(chunks)
+        now = self._now()
+        for chunk, tokens in zip(chunks, new, strict=True):
+            self._deliver(chunk, tokens, now)
+        if now >= self._next_usage:
+            self._sample_usage()
+
+    def _deliver(self, chunk: Chunk, tokens: Sequence[int], now: float) -> None:
+        seq = chunk.seq
+        stops = self._parts.codebook.stop_ids
+        for count, token in enumerate(tokens, 1):
+            seq.token_times.append(now)
+            if token in stops or len(seq.token_times) == seq.max_tokens:
+                del seq.tokens[len(seq.tokens) - len(tokens) + count :]
+                self._finish(seq, now, "stop" if token in stops else "length")
+                return
+
+    def _finish(self, seq: Seq, now: float, reason: FinishReason) -> None:
+        self._parts.scheduler.finish(seq)
+        self._parts.step.release(seq.id)
+        self._in_flight -= 1
+        self._on_completion(completion(seq, now, reason, self._parts.codebook))
+
+    def _sample_usage(self) -> None:
+        cache, step, scheduler = self._parts.cache, self._parts.step, self._parts.scheduler
+        now = self._now()
+        self._next_usage = now + USAGE_INTERVAL
+        beside = step.kv_bytes
+        self._on_usage(
+            Usage(
+                time=now,
+                running=scheduler.running,
+                waiting=scheduler.waiting,
+                kv_tokens=cache.tokens,
+                kv_bytes=cache.used_bytes + beside,
+                kv_allocated_bytes=cache.allocated_bytes + beside,
+                kv_budget_bytes=round(cache.capacity_tokens * cache.bytes_per_token),
+            )
+        )
+
+
+def completion(seq: Seq, now: float, reason: FinishReason, codebook: Codebook) -> Completion:
+    """What is reported of a sequence that ended ``now``."""
+    prompt, output = seq.tokens[: seq.prompt_len], seq.tokens[seq.prompt_len :]
+    visible = codebook.visible_from(prompt, output)
+    return Completion(
+        request_id=seq.request.id,
+        text=codebook.text(output),
+        prompt_tokens=len(prompt),
+        output_tokens=len(output),
+        thinking_tokens=len(output) if visible is None else visible,
+        arrival=seq.arrival,
+        dispatched=seq.dispatched,
+        finished=now,
+        token_times=tuple(seq.token_times),
+        first_visible=None if visible is None else seq.token_times[visible],
+        finish_reason=reason,
+        cached_tokens=seq.cached_tokens,
+    )
+
+
+def counters(parts: Parts) -> Mapping[str, float]:
+    """The totals of all parts."""
+    return {**parts.step.counters, **parts.cache.counters, **parts.scheduler.counters}

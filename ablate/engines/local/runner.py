@@ -1,0 +1,39 @@
+"""A model together with the store that its forward passes fill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ablate.engines.local.attention import PackedStep, use_store_attention
+from ablate.engines.local.batch import Batch, Span
+from ablate.engines.local.interfaces import KVStore
+
+
+class ModelRunner:
+    """Runs packed forward passes of a transformers model over a KV store."""
+
+    def __init__(self, model: Any, cache: KVStore) -> None:
+        use_store_attention(model)
+        self.model = model
+        self.cache = cache
+
+    def __call__(self, spans: Sequence[Span]) -> Tensor:
+        """Logits ``[sum of keep, V]``, span by span; keys and values are in the store after it."""
+        batch = Batch(spans, self.cache.order, self.model.device)
+        self.cache.begin(batch)
+        keep = batch.logit_rows
+        with torch.inference_mode():
+            out = self.model(
+                input_ids=batch.input_ids,
+                position_ids=batch.positions,
+                use_cache=False,
+                # an empty index would mean "all": compute one row and drop it
+                logits_to_keep=keep if len(keep) else batch.positions.new_zeros(1),
+                ablate_step=PackedStep(batch, self.cache),
+            )
+        logits: Tensor = out.logits[0]
+        return logits[: len(keep)]

@@ -1,0 +1,144 @@
+"""The in-process engine, opened: the four hook points are asked here, once a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+
+from ablate.engines.base import EngineContext, Session
+from ablate.engines.local import LocalEngine
+from ablate.engines.local.clock import WallClock
+from ablate.engines.local.interfaces import DecodeStep, KVStore, Sampler
+from ablate.engines.local.loading import load_model, resolve_device, weight_bytes
+from ablate.engines.local.loop import Loop, Parts, counters
+from ablate.engines.local.runner import ModelRunner
+from ablate.engines.local.sampler import SeededSampler
+from ablate.engines.local.scheduler import QueueScheduler
+from ablate.engines.local.slots import SlotStore
+from ablate.engines.local.step import VerifyingStep
+from ablate.engines.local.text import Codebook
+from ablate.errors import TrialError
+from ablate.types import Completion, EvidenceState, Limits, Load, Usage
+
+GIB = 1 << 30
+
+
+def default_cache(model: Any, limits: Limits) -> KVStore:
+    return SlotStore(model, limits)
+
+
+def default_step(model: Any, cache: KVStore, sampler: Sampler) -> DecodeStep:
+    return VerifyingStep(ModelRunner(model, cache), sampler)
+
+
+def default_scheduler(cache: KVStore, limits: Limits) -> QueueScheduler:
+    return QueueScheduler(cache, limits)
+
+
+class LocalSession(Session):
+    """A model with its cache, step and scheduler."""
+
+    def __init__(self, options: LocalEngine, context: EngineContext) -> None:
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        self._context = context
+        plugins = context.plugins
+        self._device = resolve_device(options.device)
+        self.model = plugins.component(
+            "ablate_load_model", load_model, model=context.model, device=self._device
+        )
+        self._limits = self._make_limits(options)
+        cache = plugins.component(
+            "ablate_setup_cache", default_cache, model=self.model, limits=self._limits
+        )
+        sampler = SeededSampler(context.sampling)
+        step = plugins.component(
+            "ablate_decode_step", default_step, model=self.model, cache=cache, sampler=sampler
+        )
+        limits = replace(self._limits, num_lookahead_tokens=step.lookahead)
+        scheduler = plugins.component(
+            "ablate_schedule", default_scheduler, cache=cache, limits=limits
+        )
+        self._parts = Parts(cache, step, scheduler, Codebook(context.model, self.model))
+        self._weights = weight_bytes(self.model) + step.weight_bytes
+        self._next_id = 0
+        self._counted: Mapping[str, float] = {}
+
+    def _make_limits(self, options: LocalEngine) -> Limits:
+        config = self.model.config.get_text_config()
+        return Limits(
+            max_num_seqs=min(options.max_num_seqs, self._context.max_concurrency),
+            max_num_batched_tokens=options.max_num_batched_tokens,
+            max_model_len=options.max_model_len or config.max_position_embeddings,
+            kv_cache_memory_bytes=round(options.kv_cache_gib * GIB),
+        )
+
+    @property
+    def weight_bytes(self) -> int:
+        return self._weights
+
+    @property
+    def info(self) -> Mapping[str, str]:
+        return {
+            "engine": "local",
+            "device": self._device,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "threads": str(torch.get_num_threads()),
+            "torch": torch.__version__,
+        }
+
+    def run(
+        self,
+        load: Load,
+        on_completion: Callable[[Completion], None],
+        on_usage: Callable[[Usage], None],
+    ) -> Mapping[str, float]:
+        prompts = [self._parts.codebook.prompt(r.problem.prompt) for r in load.requests]
+        self._check_lengths(load, prompts)
+        before = counters(self._parts)
+        loop = Loop(
+            self._parts, WallClock(), self._context.sampling.max_tokens, on_completion, on_usage
+        )
+        loop.run(load, prompts, self._next_id)
+        self._next_id += len(prompts)
+        after = counters(self._parts)
+        self._counted = {k: v - before.get(k, 0.0) for k, v in after.items()}
+        return self._counted
+
+    def _check_lengths(self, load: Load, prompts: list[list[int]]) -> None:
+        """Refuse a load that can never be served, before any of it is."""
+        longest = max((len(p) for p in prompts), default=0)
+        wanted = longest + self._context.sampling.max_tokens
+        if wanted > self._limits.max_model_len:
+            raise TrialError(
+                f"a prompt of {longest} tokens and sampling.max_tokens "
+                f"{self._context.sampling.max_tokens} exceed the {self._limits.max_model_len} "
+                "tokens that the model allows; lower sampling.max_tokens"
+            )
+        wanted += self._parts.step.lookahead
+        if wanted > self._parts.cache.capacity_tokens:
+            raise TrialError(
+                f"one request may need {wanted} tokens of KV cache and "
+                f"{self._parts.cache.capacity_tokens} fit; raise engine.local.kv_cache_gib",
+                "out_of_memory",
+            )
+
+    def evidence_state(self, stage: Literal["warmup", "measured"]) -> EvidenceState:
+        parts = self._parts
+        return EvidenceState(
+            engine="local",
+            stage=stage,
+            components={
+                "model": self.model,
+                "cache": parts.cache,
+                "step": parts.step,
+                "scheduler": parts.scheduler,
+            },
+            counters=self._counted,
+        )
+
+    def close(self) -> None:
+        """Nothing outlives the trial's process."""

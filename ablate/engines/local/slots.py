@@ -1,0 +1,208 @@
+"""The standard KV store: one slot of contiguous memory per admitted sequence.
+
+Running sequences always fill the first slots (the last moves into a hole), so that a decode step
+reads plain slices. The memory doubles along slots and positions when a step needs more. What is
+stored is a codec's business: full precision here, quantized in plugins.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ablate.engines.local.batch import Batch, Group
+from ablate.engines.local.interfaces import KVStore, Seq
+from ablate.types import Limits
+
+
+@dataclass(frozen=True)
+class CacheShape:
+    """The part of a model that its KV cache depends on."""
+
+    layers: int
+    kv_heads: int
+    head_dim: int
+    dtype: torch.dtype
+    device: torch.device
+
+    @classmethod
+    def of(cls, model: Any) -> CacheShape:
+        config = model.config.get_text_config()
+        heads = config.num_attention_heads
+        return cls(
+            layers=config.num_hidden_layers,
+            kv_heads=getattr(config, "num_key_value_heads", None) or heads,
+            head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads,
+            dtype=model.dtype,
+            device=model.device,
+        )
+
+
+class Codec(ABC):
+    """How one key or value vector is stored: as one or more planes of memory."""
+
+    @abstractmethod
+    def planes(self, shape: CacheShape) -> tuple[tuple[int, torch.dtype], ...]:
+        """Width and dtype of each plane, for one head of one token."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Vectors ``[..., D]`` as planes ``[..., width]``."""
+
+    @abstractmethod
+    def decode(self, planes: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+        """The vectors back, ``[..., D]``."""
+
+
+class Plain(Codec):
+    """Stored as computed."""
+
+    def planes(self, shape: CacheShape) -> tuple[tuple[int, torch.dtype], ...]:
+        return ((shape.head_dim, shape.dtype),)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, ...]:
+        return (x,)
+
+    def decode(self, planes: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
+        return planes[0]
+
+
+class SlotStore(KVStore):
+    """Slots of contiguous memory: each plane is ``[layers, slots, G, positions, width]``.
+
+    ``max_tokens`` None: as many as fit into ``limits.kv_cache_memory_bytes``.
+    """
+
+    def __init__(self, model: Any, limits: Limits, codec: Codec | None = None) -> None:
+        self.shape = CacheShape.of(model)
+        self.codec = codec or Plain()
+        self._limits = limits
+        widths = self.codec.planes(self.shape)
+        per_head = sum(w * d.itemsize for w, d in widths)
+        self._bytes_per_token = 2 * self.shape.layers * self.shape.kv_heads * per_head
+        self._slot_of: dict[int, int] = {}
+        self._owner: list[int] = []
+        self._length: dict[int, int] = {}
+        self._keys = [self._empty(0, 0, w, d) for w, d in widths]
+        self._values = [self._empty(0, 0, w, d) for w, d in widths]
+        self._where: tuple[Tensor, Tensor] | None = None
+        self._rows: list[slice | Tensor] = []
+
+    def _empty(self, slots: int, positions: int, width: int, dtype: torch.dtype) -> Tensor:
+        shape = self.shape
+        # zeros, since what lies beyond a row's length is masked but must be finite
+        size = (shape.layers, slots, shape.kv_heads, positions, width)
+        return torch.zeros(size, dtype=dtype, device=shape.device)
+
+    @property
+    def capacity_tokens(self) -> int:
+        return int(self._limits.kv_cache_memory_bytes // self._bytes_per_token)
+
+    @property
+    def tokens(self) -> int:
+        return sum(self._length.values())
+
+    @property
+    def bytes_per_token(self) -> float:
+        return self._bytes_per_token
+
+    @property
+    def allocated_bytes(self) -> int:
+        return sum(p.numel() * p.element_size() for p in (*self._keys, *self._values))
+
+    @property
+    def counters(self) -> Mapping[str, float]:
+        return {}
+
+    def add(self, seq: Seq) -> int:
+        self._slot_of[seq.id] = len(self._owner)
+        self._owner.append(seq.id)
+        self._length[seq.id] = 0
+        return 0
+
+    def free(self, seq_id: int) -> None:
+        hole = self._slot_of.pop(seq_id)
+        del self._length[seq_id]
+        last = len(self._owner) - 1
+        mover = self._owner.pop()
+        if hole == last:
+            return
+        self._owner[hole] = mover
+        self._slot_of[mover] = hole
+        held = self._length[mover]
+        for plane in (*self._keys, *self._values):
+            plane[:, hole, :, :held] = plane[:, last, :, :held]
+
+    def length(self, seq_id: int) -> int:
+        return self._length[seq_id]
+
+    def order(self, seq_id: int) -> int:
+        return self._slot_of[seq_id]
+
+    def begin(self, batch: Batch) -> None:
+        self._reserve(len(self._owner), max(g.length for g in batch.groups))
+        slots = [self._slot_of[s.seq_id] for s in batch.spans for _ in s.tokens]
+        where = torch.tensor(slots, dtype=torch.long, device=self.shape.device)
+        self._where = (where, batch.positions[0])
+        self._rows = [self._rows_of(g) for g in batch.groups]
+
+    def _rows_of(self, group: Group) -> slice | Tensor:
+        slots = [self._slot_of[s.seq_id] for s in group.spans]
+        if slots == list(range(slots[0], slots[0] + len(slots))):
+            return slice(slots[0], slots[0] + len(slots))
+        return torch.tensor(slots, dtype=torch.long, device=self.shape.device)
+
+    def append(self, layer: int, key: Tensor, value: Tensor) -> None:
+        assert self._where is not None, "append before begin"
+        slots, positions = self._where
+        for planes, new in ((self._keys, key), (self._values, value)):
+            for plane, part in zip(planes, self.codec.encode(new), strict=True):
+                plane[layer][slots, :, positions] = part
+
+    def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
+        rows, length = self._rows[group.index], group.length
+        keys = tuple(p[layer][rows, :, :length] for p in self._keys)
+        values = tuple(p[layer][rows, :, :length] for p in self._values)
+        dtype = self.shape.dtype
+        return self.codec.decode(keys, dtype), self.codec.decode(values, dtype)
+
+    def commit(self, seq: Seq, length: int) -> None:
+        self._length[seq.id] = length
+
+    def export(self, seq_id: int, start: int, end: int) -> object:
+        slot = self._slot_of[seq_id]
+        return [p[:, slot, :, start:end].clone() for p in (*self._keys, *self._values)]
+
+    def adopt(self, seq_id: int, start: int, block: object) -> None:
+        assert isinstance(block, list), "not a block that this store exported"
+        end = start + block[0].shape[2]
+        self._reserve(len(self._owner), end)
+        slot = self._slot_of[seq_id]
+        for plane, part in zip((*self._keys, *self._values), block, strict=True):
+            plane[:, slot, :, start:end] = part
+        self._length[seq_id] = end
+
+    def _reserve(self, slots: int, positions: int) -> None:
+        have_slots, have_positions = self._keys[0].shape[1], self._keys[0].shape[3]
+        if slots <= have_slots and positions <= have_positions:
+            return
+        new_slots = _grown(have_slots, slots, self._limits.max_num_seqs)
+        longest = self._limits.max_model_len + self._limits.num_lookahead_tokens
+        new_positions = _grown(have_positions, positions, longest)
+        self._keys = [self._enlarged(p, new_slots, new_positions) for p in self._keys]
+        self._values = [self._enlarged(p, new_slots, new_positions) for p in self._values]
+
+    def _enlarged(self, old: Tensor, slots: int, positions: int) -> Tensor:
+        new = self._empty(slots, positions, old.shape[4], old.dtype)
+        new[:, : old.shape[1], :, : old.shape[3]] = old
+        return new
+
+
+def _grown(have: int, need: int, most: int) -> int:
+    """At least ``need``; doubled to spare copies, but not beyond ``most`` unless needed."""
+    return have if need <= have else max(need, min(max(2 * have, 16), most))

@@ -1,0 +1,70 @@
+"""Between text and tokens: prompts, stop tokens, and where thinking ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import AutoTokenizer
+
+from ablate.thinking import THINK_CLOSE, THINK_OPEN
+from ablate.types import ModelSpec
+
+
+class Codebook:
+    """A model's tokenizer with what serving needs of it."""
+
+    def __init__(self, spec: ModelSpec, model: Any) -> None:
+        self._tokenizer = AutoTokenizer.from_pretrained(
+            spec.path, revision=spec.revision, trust_remote_code=spec.trust_remote_code
+        )
+        self.stop_ids = _stop_ids(model, self._tokenizer)
+        self._open = self._tokenizer.encode(THINK_OPEN, add_special_tokens=False)
+        self._close = self._tokenizer.encode(THINK_CLOSE, add_special_tokens=False)
+
+    def prompt(self, text: str) -> list[int]:
+        """The chat template around one user message; bare text where the model has none."""
+        if not self._tokenizer.chat_template:
+            return list(self._tokenizer.encode(text))
+        message = [{"role": "user", "content": text}]
+        rendered = self._tokenizer.apply_chat_template(
+            message, add_generation_prompt=True, tokenize=False
+        )
+        return list(self._tokenizer.encode(rendered, add_special_tokens=False))
+
+    def text(self, output: Sequence[int]) -> str:
+        return str(self._tokenizer.decode(list(output), skip_special_tokens=True))
+
+    def visible_from(self, prompt: Sequence[int], output: Sequence[int]) -> int | None:
+        """Index of the first output token that a user sees, None if there is none.
+
+        That is the first token with text after the last ``</think>``; all are visible where no
+        thinking was opened, by the prompt or by the model.
+        """
+        start = _after_last(output, self._close)
+        if start is None:
+            if _after_last([*prompt[-8:], *output], self._open) is not None:
+                return None
+            start = 0
+        for index in range(start, len(output)):
+            token = output[index]
+            if token not in self.stop_ids and self.text([token]).strip():
+                return index
+        return None
+
+
+def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
+    configured = model.generation_config.eos_token_id
+    if configured is None:
+        configured = tokenizer.eos_token_id
+    if configured is None:
+        return frozenset()
+    return frozenset(configured if isinstance(configured, list) else [configured])
+
+
+def _after_last(tokens: Sequence[int], marker: Sequence[int]) -> int | None:
+    size = len(marker)
+    for start in range(len(tokens) - size, -1, -1):
+        if list(tokens[start : start + size]) == list(marker):
+            return start + size
+    return None

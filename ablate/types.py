@@ -1,0 +1,290 @@
+"""The values that flow between the parts: plain, frozen, and free of torch.
+
+Times are seconds on one monotonic clock, counted from the start of the trial's measured part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["correct", "wrong", "unparsed", "truncated"]
+FinishReason = Literal["stop", "length"]
+TrialStatus = Literal["ok", "failed"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One question of a domain.
+
+    ``id`` is unique within the domain and does not change with ``limit``; ``difficulty`` orders the
+    problems of one domain (larger is harder; None where the domain does not say); ``solution`` is
+    a worked answer in the form that a reasoning model would write, where the domain has one.
+    """
+
+    id: str
+    domain: str
+    prompt: str
+    reference: str
+    difficulty: float | None = None
+    solution: str | None = None
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a grader says of one answer; ``parsed`` is the answer it read, None if it found none."""
+
+    outcome: Outcome
+    parsed: str | None = None
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn. ``temperature`` 0 is greedy. ``samples`` answers are asked per problem.
+
+    ``seed`` and a request's id give the request a seed of its own, so that what it draws does not
+    depend on the batch it shares.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_tokens: int = 512
+    samples: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One answer to be generated. ``arrival`` None: sent when a slot of the closed loop opens."""
+
+    id: str
+    problem: Problem
+    sample: int
+    seed: int
+    arrival: float | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """The requests of a trial in the order they are sent, and how many may be in flight at once.
+
+    ``concurrency`` None: no limit on the client's side (an open loop).
+    """
+
+    requests: tuple[Request, ...]
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What an engine returns for one request. ``token_times`` has one entry per output token.
+
+    ``arrival`` is the scheduled arrival (open loop) or the moment the slot opened (closed loop);
+    ``dispatched`` is when the engine got the request. ``first_visible`` is when the first token
+    after the reasoning came, None if none came. ``cached_tokens`` counts prompt tokens that a
+    prefix cache spared.
+    """
+
+    request_id: str
+    text: str
+    prompt_tokens: int
+    output_tokens: int
+    thinking_tokens: int
+    arrival: float
+    dispatched: float
+    finished: float
+    token_times: tuple[float, ...]
+    first_visible: float | None
+    finish_reason: FinishReason
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One graded request, as kept in ``records.jsonl``."""
+
+    completion: Completion
+    domain: str
+    problem_id: str
+    sample: int
+    difficulty: float | None
+    outcome: Outcome
+    parsed: str | None
+    reference: str
+
+    @property
+    def correct(self) -> bool:
+        return self.outcome == "correct"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One telemetry sample of an engine.
+
+    ``kv_tokens`` counts tokens held; ``kv_bytes`` what these tokens need (logical);
+    ``kv_allocated_bytes`` what the store has taken from the system; ``kv_budget_bytes`` what it may
+    take.
+    """
+
+    time: float
+    running: int
+    waiting: int
+    kv_tokens: int
+    kv_bytes: int
+    kv_allocated_bytes: int
+    kv_budget_bytes: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an engine may use. Field names follow vLLM's engine arguments.
+
+    ``max_model_len``: tokens of the longest sequence (prompt + output). ``kv_cache_memory_bytes``:
+    bytes that the sequences together may hold in the KV cache; how many tokens that is depends on
+    the store. ``num_lookahead_tokens``: tokens a step may write beyond those it keeps.
+    """
+
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    max_model_len: int
+    kv_cache_memory_bytes: int
+    num_lookahead_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model as the recipe names it, resolved.
+
+    ``path`` is a local folder or a Hugging Face id; ``dtype`` is ``auto`` (the checkpoint's),
+    ``float32``, ``bfloat16`` or ``float16``. ``calibration(n, seed)`` gives worked examples
+    ``(prompt, completion)`` from the training split of the recipe's domains, never test problems.
+    """
+
+    name: str
+    path: str
+    revision: str | None = None
+    dtype: str = "auto"
+    allow_pickle: bool = False
+    trust_remote_code: bool = False
+    calibration: Callable[[int, int], Sequence[tuple[str, str]]] | None = field(
+        default=None, compare=False, repr=False
+    )
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What an optimization needs of, takes from, or finds wrong with an engine.
+
+    ``needs`` and ``drops`` name capabilities (``rollback``, ``shared_blocks``, ``batching``,
+    ``logits``); ``problems`` are sentences that stop the arm, such as a missing package.
+    """
+
+    needs: frozenset[str] = frozenset()
+    drops: frozenset[str] = frozenset()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Whether an optimization took effect, and the numbers that show it.
+
+    ``applied`` None means "cannot be told yet", which is accepted after warm-up only.
+    """
+
+    plugin: str
+    applied: bool | None
+    detail: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvidenceState:
+    """What a plugin may look at to prove itself.
+
+    ``components`` holds the trial's parts by name (the in-process engine: ``model``, ``cache``,
+    ``step``, ``scheduler``); ``counters`` the engine's totals since the stage began.
+    """
+
+    engine: str
+    stage: Literal["warmup", "measured"]
+    components: Mapping[str, Any]
+    counters: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How one trial (arm x block) ended.
+
+    ``running_time`` is seconds from the start of measuring to the last finished request.
+    ``counters`` are the engine's totals over the measured part; ``info`` is what the engine says of
+    itself (threads, dtype, kernels). ``resumed``: some records come from an earlier, interrupted
+    try, so the trial counts for accuracy and not for speed.
+    """
+
+    arm: str
+    block: int
+    status: TrialStatus
+    kind: str | None = None
+    message: str | None = None
+    running_time: float | None = None
+    load_seconds: float | None = None
+    weight_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    cpu_seconds: float | None = None
+    load_average: float | None = None
+    resumed: bool = False
+    evidence: tuple[Evidence, ...] = ()
+    counters: Mapping[str, float] = field(default_factory=dict)
+    info: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A finished or failed trial with everything measured in it: what metrics are computed from."""
+
+    result: TrialResult
+    records: tuple[Record, ...]
+    usage: tuple[Usage, ...]
+
+
+@dataclass(frozen=True)
+class ArmInfo:
+    """An arm as a report needs it. ``levels``: factor -> level label, ``off`` where it is off.
+
+    ``plugins``: name -> options. ``replicate`` numbers the repetitions of the baseline that give
+    the noise floor: 0 for every ordinary arm.
+    """
+
+    id: str
+    levels: Mapping[str, str]
+    plugins: Mapping[str, Mapping[str, Any]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    replicate: int = 0
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run directory says of itself in ``run.json``; enough to report without the recipe.
+
+    ``slo``: bounds in seconds by metric (``ttft``, ``tpot``, ``e2e_latency``). ``margins``: the
+    largest loss still accepted, by metric.
+    """
+
+    name: str
+    created: str
+    ablate_version: str
+    model: str
+    engine: str
+    domains: tuple[str, ...]
+    arms: tuple[ArmInfo, ...]
+    blocks: int
+    requests_per_trial: int
+    margins: Mapping[str, float] = field(default_factory=dict)
+    slo: Mapping[str, float] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def baseline(self) -> ArmInfo:
+        """The arm with every factor off that the others are compared with."""
+        return next(a for a in self.arms if not a.replicate and set(a.levels.values()) <= {"off"})

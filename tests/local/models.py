@@ -1,0 +1,46 @@
+"""Random models of several architectures, with a byte tokenizer, saved as checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "mistral")
+END = "<|end|>"
+
+
+def save_random_model(folder: Path, architecture: str = "llama", seed: int = 0, **config: object) -> Path:
+    """A random two-layer model of the architecture, loadable by ``from_pretrained``."""
+    tokenizer = _byte_tokenizer()
+    torch.manual_seed(seed)
+    settings: dict[str, object] = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "max_position_embeddings": 1024,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": None,
+        "pad_token_id": None,
+        "initializer_range": 0.3,  # spread the logits: near ties would test nothing
+    }
+    made = AutoConfig.for_model(architecture, **{**settings, **config})
+    model = AutoModelForCausalLM.from_config(made, dtype=torch.float32)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _byte_tokenizer() -> PreTrainedTokenizerFast:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {c: i for i, c in enumerate([*alphabet, END])}
+    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token=END)

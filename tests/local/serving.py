@@ -1,0 +1,87 @@
+"""Serving helpers for the engine's tests: the public road from a checkpoint to completions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from ablate.engines.base import EngineContext
+from ablate.engines.local import LocalEngine
+from ablate.engines.local.session import LocalSession
+from ablate.plugins import ArmPlugins, Plugin
+from ablate.types import Completion, Load, ModelSpec, Problem, Request, Sampling, Usage
+
+
+def requests(prompts: Sequence[str]) -> tuple[Request, ...]:
+    return tuple(
+        Request(str(i), Problem(str(i), "test", p, ""), 0, seed=1000 + i)
+        for i, p in enumerate(prompts)
+    )
+
+
+class Served:
+    """What a session returned, by request."""
+
+    def __init__(self) -> None:
+        self.completions: dict[str, Completion] = {}
+        self.usage: list[Usage] = []
+
+    def texts(self) -> list[str]:
+        return [self.completions[str(i)].text for i in range(len(self.completions))]
+
+
+def open_session(
+    path: Path,
+    *,
+    plugins: dict[str, Plugin] | None = None,
+    sampling: Sampling | None = None,
+    concurrency: int = 8,
+    dtype: str = "float32",
+    **options: object,
+) -> LocalSession:
+    context = EngineContext(
+        model=ModelSpec("test", str(path), dtype=dtype),
+        plugins=ArmPlugins(plugins or {}),
+        sampling=sampling or Sampling(max_tokens=24),
+        max_concurrency=concurrency,
+    )
+    session = LocalEngine(**options).open(context)  # type: ignore[arg-type]
+    assert isinstance(session, LocalSession)
+    return session
+
+
+def serve(session: LocalSession, prompts: Sequence[str], concurrency: int = 8) -> Served:
+    served = Served()
+    session.run(
+        Load(requests(prompts), concurrency),
+        lambda c: served.completions.__setitem__(c.request_id, c),
+        served.usage.append,
+    )
+    return served
+
+
+def prompts_of_many_lengths(n: int) -> list[str]:
+    return [f"{i * 7919 % 1000} " + "abcdefghij"[i % 10] * (1 + i * 13 % 60) for i in range(n)]
+
+
+@cache
+def _reference_model(path: Path) -> tuple[object, object]:
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    return model, AutoTokenizer.from_pretrained(path)
+
+
+def generated(path: Path, prompts: Sequence[str], max_new_tokens: int = 24) -> list[str]:
+    """What ``generate()`` answers to each prompt alone, greedily."""
+    model, tokenizer = _reference_model(path)
+    out = []
+    for prompt in prompts:
+        inputs = tokenizer(prompt, return_tensors="pt")  # type: ignore[operator]
+        with torch.inference_mode():
+            ids = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)  # type: ignore[attr-defined]
+        new = ids[0, inputs.input_ids.shape[1] :]
+        out.append(tokenizer.decode(new, skip_special_tokens=True))  # type: ignore[attr-defined]
+    return out

@@ -1,0 +1,55 @@
+"""Greedy fp32 output of the engine equals ``generate()``, whatever the batch looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.local.models import ARCHITECTURES, save_random_model
+from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
+
+PROMPTS = prompts_of_many_lengths(24)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_random_model(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.mark.parametrize("concurrency", [1, 4, 32])
+def test_equals_generate_at_any_concurrency(checkpoint: Path, concurrency: int) -> None:
+    session = open_session(checkpoint, concurrency=concurrency)
+    served = serve(session, PROMPTS, concurrency)
+    assert served.texts() == generated(checkpoint, PROMPTS)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_equals_generate_for_architectures(tmp_path: Path, architecture: str) -> None:
+    path = save_random_model(tmp_path, architecture)
+    assert serve(open_session(path), PROMPTS).texts() == generated(path, PROMPTS)
+
+
+def test_sliding_window_is_respected(tmp_path: Path) -> None:
+    path = save_random_model(tmp_path, "mistral", sliding_window=16)
+    assert serve(open_session(path), PROMPTS).texts() == generated(path, PROMPTS)
+
+
+def test_chunked_prefill_changes_nothing(checkpoint: Path) -> None:
+    session = open_session(checkpoint, max_num_batched_tokens=7)
+    assert serve(session, PROMPTS).texts() == generated(checkpoint, PROMPTS)
+
+
+def test_preemption_changes_nothing(checkpoint: Path) -> None:
+    token_bytes = 2 * 2 * 2 * 16 * 4  # keys and values, layers, KV heads, head size, float32
+    session = open_session(checkpoint, kv_cache_gib=200 * token_bytes / 2**30)
+    served = serve(session, PROMPTS)
+    assert session.evidence_state("measured").counters["num_preemptions"] > 0
+    assert served.texts() == generated(checkpoint, PROMPTS)
+    assert max(u.kv_tokens for u in served.usage) <= 200
+
+
+def test_a_second_load_is_independent_of_the_first(checkpoint: Path) -> None:
+    session = open_session(checkpoint)
+    first = serve(session, PROMPTS).texts()
+    assert serve(session, PROMPTS).texts() == first
