@@ -1,0 +1,39 @@
+"""KV cache quantization to 8-bit integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ablate.plugins import Plugin, hookimpl
+from ablate.types import Evidence, EvidenceState, Limits
+
+if TYPE_CHECKING:
+    from ablate.engines.local.interfaces import KVStore
+
+
+@dataclass(frozen=True)
+class KvInt8(Plugin):
+    """Keep keys and values as 8-bit integers with one scale per token and head."""
+
+    source: ClassVar[str] = "per-token asymmetric-free int8, as in KVQuant's baseline (2401.18079)"
+
+    @hookimpl
+    def ablate_setup_cache(self, model: Any, limits: Limits) -> KVStore:
+        from ablate.engines.local.slots import SlotStore
+        from ablate_kv_int8.codec import Int8
+
+        return SlotStore(model, limits, Int8())
+
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        cache, model = state.components["cache"], state.components["model"]
+        config = model.config.get_text_config()
+        full = 2 * config.num_hidden_layers * cache.shape.kv_heads * cache.shape.head_dim
+        full *= model.dtype.itemsize
+        return Evidence(
+            "kv_int8",
+            cache.bytes_per_token < full,
+            f"{cache.bytes_per_token:.0f} bytes of KV per token instead of {full}",
+            {"kv_bytes_per_token": cache.bytes_per_token, "kv_bytes_per_token_full": full},
+        )

@@ -1,0 +1,116 @@
+"""A KV store that remembers prompts, around any store that can share blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ablate.engines.local.batch import Batch, Group
+from ablate.engines.local.interfaces import KVStore, Seq
+from ablate_prefix_cache.index import BlockIndex, block_keys
+
+
+class PrefixStore(KVStore):
+    """Copies full prompt blocks out of the inner store once computed, and into new sequences."""
+
+    def __init__(self, inner: KVStore, block_size: int) -> None:
+        self._inner = inner
+        self._block_size = block_size
+        self._index = BlockIndex()
+        self._keys: dict[int, list[bytes]] = {}
+        self._computing: dict[bytes, int] = {}
+        self._queries = 0
+        self._hits = 0
+
+    @property
+    def capacity_tokens(self) -> int:
+        return self._inner.capacity_tokens
+
+    @property
+    def tokens(self) -> int:
+        return self._inner.tokens
+
+    @property
+    def bytes_per_token(self) -> float:
+        return self._inner.bytes_per_token
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens in remembered blocks, beside those of admitted sequences."""
+        return len(self._index) * self._block_size
+
+    @property
+    def used_bytes(self) -> int:
+        return round((self.tokens + self.cached_tokens) * self.bytes_per_token)
+
+    @property
+    def allocated_bytes(self) -> int:
+        return self._inner.allocated_bytes + round(self.cached_tokens * self.bytes_per_token)
+
+    @property
+    def counters(self) -> Mapping[str, float]:
+        mine = {"prefix_cache_queries": self._queries, "prefix_cache_hits": self._hits}
+        return {**self._inner.counters, **{k: float(v) for k, v in mine.items()}}
+
+    def ready(self, seq: Seq) -> bool:
+        # the first missing block is being computed: a moment later it can be shared
+        missing = next((k for k in self._usable_keys(seq) if k not in self._index), None)
+        return missing not in self._computing and self._inner.ready(seq)
+
+    def add(self, seq: Seq) -> int:
+        self._inner.add(seq)
+        found = self._index.leading(self._usable_keys(seq))
+        for number, block in enumerate(found):
+            self._inner.adopt(seq.id, number * self._block_size, block)
+        held = len(found) * self._block_size
+        if not seq.token_times:  # what a preempted sequence computed before says nothing of sharing
+            self._queries += len(seq.tokens)
+            self._hits += held
+        self._keys[seq.id] = block_keys(seq.tokens[: seq.prompt_len], self._block_size)
+        for key in self._keys[seq.id][len(found) :]:
+            self._computing.setdefault(key, seq.id)
+        return held
+
+    def _usable_keys(self, seq: Seq) -> list[bytes]:
+        # the last known token is left out: its logits are needed, so it is computed again
+        return block_keys(seq.tokens[: min(seq.prompt_len, len(seq.tokens) - 1)], self._block_size)
+
+    def free(self, seq_id: int) -> None:
+        for key in self._keys.pop(seq_id):
+            self._forget_computing(key, seq_id)
+        self._inner.free(seq_id)
+
+    def length(self, seq_id: int) -> int:
+        return self._inner.length(seq_id)
+
+    def order(self, seq_id: int) -> int:
+        return self._inner.order(seq_id)
+
+    def begin(self, batch: Batch) -> None:
+        self._inner.begin(batch)
+
+    def append(self, layer: int, key: Tensor, value: Tensor) -> None:
+        self._inner.append(layer, key, value)
+
+    def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
+        return self._inner.read(layer, group)
+
+    def commit(self, seq: Seq, length: int) -> None:
+        before = self._inner.length(seq.id)
+        self._inner.commit(seq, length)
+        keys = self._keys[seq.id]
+        size = self._block_size
+        for number in range(before // size, min(length // size, len(keys))):
+            self._remember(keys[number], seq.id, number * size)
+        while len(self._index) and self.tokens + self.cached_tokens > self.capacity_tokens:
+            self._index.evict()
+
+    def _remember(self, key: bytes, seq_id: int, start: int) -> None:
+        if key not in self._index:
+            self._index.put(key, self._inner.export(seq_id, start, start + self._block_size))
+        self._forget_computing(key, seq_id)
+
+    def _forget_computing(self, key: bytes, seq_id: int) -> None:
+        if self._computing.get(key) == seq_id:
+            del self._computing[key]

@@ -1,0 +1,47 @@
+"""Shortest-job-first admission."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ablate.plugins import Plugin, hookimpl
+from ablate.types import Evidence, EvidenceState, Limits
+
+if TYPE_CHECKING:
+    from ablate.engines.local.interfaces import KVStore, Scheduler
+
+KEYS = ("prompt", "difficulty")
+
+
+@dataclass(frozen=True)
+class ShortestFirst(Plugin):
+    """Admit waiting requests by declared length: ``by`` prompt tokens, or the problem's difficulty.
+
+    Difficulty stands for the expected output length where a domain states it.
+    """
+
+    by: str = "prompt"
+
+    source: ClassVar[str] = "shortest job first; for LLM serving: Fu et al. 2024 (2408.15792)"
+    lossless: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.by not in KEYS:
+            raise ValueError(f"by must be one of {', '.join(KEYS)}, not {self.by!r}")
+
+    @hookimpl
+    def ablate_schedule(self, cache: KVStore, limits: Limits) -> Scheduler:
+        from ablate_shortest_first.scheduler import ShortestFirstScheduler
+
+        return ShortestFirstScheduler(cache, limits, self.by)
+
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        scheduler = state.components["scheduler"]
+        return Evidence(
+            "shortest_first",
+            getattr(scheduler, "by", None) == self.by,
+            f"{state.counters['num_overtakes']:.0f} requests were queued ahead of an earlier one",
+            {"num_overtakes": state.counters["num_overtakes"]},
+        )
