@@ -64,11 +64,12 @@ class Engine(ABC):
     """An engine as a recipe configures it: fields are its options.
 
     ``calls``: the hooks it calls, from which the support matrix is computed. ``capabilities``: what
-    plugins may need of it.
+    plugins may need of it. ``preload``: modules imported once before trials are forked.
     """
 
     calls: ClassVar[frozenset[str]]
     capabilities: ClassVar[frozenset[str]] = frozenset()
+    preload: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def open(self, context: EngineContext) -> Session:

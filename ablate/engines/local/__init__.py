@@ -31,6 +31,7 @@ class LocalEngine(Engine):
     capabilities: ClassVar[frozenset[str]] = frozenset(
         {"rollback", "shared_blocks", "batching", "logits"}
     )
+    preload: ClassVar[tuple[str, ...]] = ("ablate.engines.local.session",)
 
     def __post_init__(self) -> None:
         for name in ("max_num_seqs", "max_num_batched_tokens", "kv_cache_gib"):

@@ -8,7 +8,6 @@ stored is a codec's business: full precision here, quantized in plugins.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,10 +114,6 @@ class SlotStore(KVStore):
     def allocated_bytes(self) -> int:
         return sum(p.numel() * p.element_size() for p in (*self._keys, *self._values))
 
-    @property
-    def counters(self) -> Mapping[str, float]:
-        return {}
-
     def add(self, seq: Seq) -> int:
         self._slot_of[seq.id] = len(self._owner)
         self._owner.append(seq.id)
@@ -135,8 +130,9 @@ class SlotStore(KVStore):
         self._owner[hole] = mover
         self._slot_of[mover] = hole
         held = self._length[mover]
-        for plane in (*self._keys, *self._values):
-            plane[:, hole, :, :held] = plane[:, last, :, :held]
+        if held:  # a sequence that never ran may have no memory yet
+            for plane in (*self._keys, *self._values):
+                plane[:, hole, :, :held] = plane[:, last, :, :held]
 
     def length(self, seq_id: int) -> int:
         return self._length[seq_id]

@@ -1,0 +1,150 @@
+"""A process for each trial: whatever happens in it is that trial's result and nobody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+from ablate.plan import Plan, TrialPlan, make_plan
+from ablate.recipe import load_recipe
+from ablate.run.trial import Progress, run_trial
+from ablate.store import RunDir, TrialDir
+from ablate.types import TrialResult
+
+LOG_LINES = 12
+
+
+class Isolation:
+    """Starts trials from a fork server that has the engines' modules loaded already."""
+
+    def __init__(self, plan: Plan, directory: RunDir) -> None:
+        self._context: ForkServerContext = get_context("forkserver")
+        preload = {name for arm in plan.arms for name in arm.engine.preload}
+        self._context.set_forkserver_preload([__name__, *sorted(preload)])
+        self._directory = directory
+
+    def run(
+        self, trial: TrialPlan, seconds: float, on_progress: Callable[[Progress], None]
+    ) -> TrialResult:
+        """Run a trial to its end, at most ``seconds``; always leaves its result on disk."""
+        arm, block = trial.arm.info.id, trial.block
+        files = self._directory.trial(arm, block)
+        files.path.mkdir(parents=True, exist_ok=True)
+        mine, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_child, args=(str(self._directory.path), arm, block, theirs), name=f"{arm}-{block}"
+        )
+        process.start()
+        theirs.close()
+        try:
+            ended = _watch(process, mine, time.monotonic() + seconds, on_progress)
+        finally:
+            _kill(process)
+            mine.close()
+        result = files.result() if ended else None
+        if result is None:
+            result = _post_mortem(trial, files, process.exitcode, None if ended else seconds)
+            files.write_result(result)
+        return result
+
+
+def _watch(
+    process: ForkServerProcess,
+    connection: Connection,
+    deadline: float,
+    on_progress: Callable[[Progress], None],
+) -> bool:
+    """Pass messages on until the process ends (True) or time is up (False)."""
+    open_ends: list[Connection | int] = [connection, process.sentinel]
+    while True:
+        ready = wait(open_ends, timeout=max(deadline - time.monotonic(), 0))
+        if not ready:
+            return False
+        if connection in ready:
+            try:
+                on_progress(Progress(**json.loads(connection.recv_bytes())))
+            except EOFError:
+                open_ends.remove(connection)
+        elif process.sentinel in ready:
+            return True
+
+
+def _kill(process: ForkServerProcess) -> None:
+    """End the process and what it started; it leads a process group of its own."""
+    if process.pid is not None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # all gone already
+    if process.is_alive():
+        process.kill()
+    process.join()
+
+
+def _post_mortem(
+    trial: TrialPlan, files: TrialDir, exitcode: int | None, timed_out: float | None
+) -> TrialResult:
+    if timed_out is not None:
+        kind, message = "timeout", f"the trial took more than {timed_out:g} s (key: timeout)"
+    elif exitcode == -signal.SIGKILL:
+        kind, message = "killed", "killed by SIGKILL, as the kernel does when memory runs out"
+    elif exitcode is not None and exitcode < 0:
+        kind, message = "crash", f"the process died of {signal.Signals(-exitcode).name}"
+    else:
+        kind, message = "error", f"the process ended with exit code {exitcode}"
+    tail = _last_lines(files.log)
+    text = f"{message}\n{tail}" if tail else message
+    return TrialResult(
+        trial.arm.info.id, trial.block, "failed", kind=kind, message=text, resumed=False
+    )
+
+
+def _last_lines(log: Path) -> str:
+    if not log.exists():
+        return ""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+
+
+def _child(directory: str, arm_id: str, block: int, connection: Connection) -> None:
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    run = RunDir(Path(directory))
+    files = run.trial(arm_id, block)
+    _log_to(files.log)
+    threading.Thread(target=_die_with_parent, args=(connection,), daemon=True).start()
+
+    def report(progress: Progress) -> None:
+        connection.send_bytes(json.dumps(asdict(progress)).encode())
+
+    try:
+        plan = make_plan(load_recipe(run.path / "recipe.yaml"))
+        arm = next(a for a in plan.arms if a.info.id == arm_id)
+        run_trial(arm, block, files, report)
+    except Exception:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _die_with_parent(connection: Connection) -> None:
+    """The parent never sends: the pipe becomes readable when the parent is gone."""
+    connection.poll(None)
+    os.killpg(os.getpid(), signal.SIGKILL)
+
+
+def _log_to(file: Path) -> None:
+    log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)

@@ -1,0 +1,201 @@
+"""One trial, inside its own process: open the engine, warm up, measure, prove, write."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
+
+from ablate.engines.base import EngineContext, Session
+from ablate.errors import AblateError, TrialError
+from ablate.models import resolve_model
+from ablate.plan import Arm
+from ablate.plugins import ArmPlugins
+from ablate.store import LineWriter, TrialDir
+from ablate.types import (
+    Completion,
+    Evidence,
+    Load,
+    ModelSpec,
+    Problem,
+    Record,
+    Request,
+    TrialResult,
+    Usage,
+)
+from ablate.workload import build_load
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a trial tells the process that started it. ``seconds`` count from measuring."""
+
+    phase: str
+    requests: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+def run_trial(
+    arm: Arm, block: int, directory: TrialDir, report: Callable[[Progress], None]
+) -> TrialResult:
+    """Run what is missing of a trial and write its result; failures become results, too."""
+    load = build_load(arm, block)
+    done = {r.completion.request_id for r in directory.records()}
+    missing = replace(load, requests=tuple(r for r in load.requests if r.id not in done))
+    blank = TrialResult(arm.info.id, block, "failed", resumed=bool(done))
+    try:
+        result = _measure(arm, missing, directory, report, blank)
+    except TrialError as error:
+        result = replace(blank, kind=error.kind, message=str(error))
+    except AblateError as error:
+        result = replace(blank, kind="error", message=str(error))
+    except Exception as error:  # a plugin or the model may raise anything; other arms go on
+        if not _is_out_of_memory(error):
+            raise
+        result = replace(blank, kind="out_of_memory", message=str(error))
+    directory.write_result(replace(result, peak_rss_bytes=_peak_rss()))
+    return result
+
+
+def _measure(
+    arm: Arm,
+    load: Load,
+    directory: TrialDir,
+    report: Callable[[Progress], None],
+    blank: TrialResult,
+) -> TrialResult:
+    report(Progress("loading"))
+    began = time.perf_counter()
+    plugins = ArmPlugins(arm.plugins)
+    session = arm.engine.open(_context(arm, plugins, load))
+    load_seconds = time.perf_counter() - began
+    report(Progress("warming up"))
+    _warm_up(session, arm, load)
+    plugins.evidence(session.evidence_state("warmup"))
+    gc.collect()
+    gc.freeze()  # what is loaded stays: collections during measuring need not look at it
+    writer = _Writer(arm, load, directory, report)
+    load_average = os.getloadavg()[0]
+    cpu = time.process_time()
+    counters = session.run(load, writer.completed, writer.sampled) if load.requests else {}
+    cpu = time.process_time() - cpu
+    writer.close()
+    evidence: tuple[Evidence, ...] = ()
+    if load.requests:
+        evidence = plugins.evidence(session.evidence_state("measured"))
+    result = replace(
+        blank,
+        status="ok",
+        running_time=writer.last_finished,
+        load_seconds=load_seconds,
+        weight_bytes=session.weight_bytes,
+        cpu_seconds=cpu,
+        load_average=load_average,
+        evidence=evidence,
+        counters=dict(counters),
+        info=dict(session.info),
+    )
+    session.close()
+    return result
+
+
+def _context(arm: Arm, plugins: ArmPlugins, load: Load) -> EngineContext:
+    model = replace(resolve_model(arm.recipe.model), calibration=_calibration(arm))
+    concurrency = load.concurrency or len(load.requests)
+    return EngineContext(model, plugins, arm.recipe.sampling, max(concurrency, 1))
+
+
+def _calibration(arm: Arm) -> Callable[[int, int], Sequence[tuple[str, str]]]:
+    """Worked examples from the training splits, the domains taking turns."""
+
+    def examples(n: int, seed: int) -> list[tuple[str, str]]:
+        return [(p.prompt, p.solution) for p in _training(arm, n, seed) if p.solution]
+
+    return examples
+
+
+def _training(arm: Arm, n: int, seed: int) -> list[Problem]:
+    splits = [domain.training(n, seed) for domain in arm.domains.values()]
+    turns = (p for turn in zip_longest(*splits) for p in turn if p is not None)
+    return list(islice(turns, n))
+
+
+def _warm_up(session: Session, arm: Arm, load: Load) -> None:
+    """Serve a few training problems: never test problems, which a prefix cache would remember."""
+    n = arm.recipe.warmup
+    problems = _training(arm, n, arm.recipe.seed) or [
+        Problem(str(i), "warmup", f"Question {i}: what is {i} + {i}?", "") for i in range(n)
+    ]
+    if not n:
+        return
+    requests = tuple(Request(f"warmup/{i}", p, 0, seed=i) for i, p in enumerate(problems))
+    session.run(replace(load, requests=requests), lambda _: None, lambda _: None)
+
+
+class _Writer:
+    """Grades completions and appends them, and tells how far the trial is."""
+
+    INTERVAL = 0.5  # s between messages: the process that reads them shares our cores
+
+    def __init__(
+        self, arm: Arm, load: Load, directory: TrialDir, report: Callable[[Progress], None]
+    ) -> None:
+        self._domains = arm.domains
+        self._requests = {r.id: r for r in load.requests}
+        self._records = LineWriter(directory.path / "records.jsonl")
+        self._usage = LineWriter(directory.path / "usage.jsonl")
+        self._report = report
+        self._progress = Progress("measuring")
+        self._next_report = 0.0
+        self.last_finished = 0.0
+
+    def completed(self, completion: Completion) -> None:
+        self._records.write(self._graded(completion))
+        self.last_finished = max(self.last_finished, completion.finished)
+        self._progress = replace(
+            self._progress,
+            requests=self._progress.requests + 1,
+            tokens=self._progress.tokens + completion.output_tokens,
+            seconds=completion.finished,
+        )
+        if completion.finished >= self._next_report:
+            self._next_report = completion.finished + self.INTERVAL
+            self._report(self._progress)
+
+    def _graded(self, completion: Completion) -> Record:
+        request = self._requests[completion.request_id]
+        problem = request.problem
+        domain = self._domains[problem.domain]
+        grade = domain.grade(problem, completion.text, completion.finish_reason)
+        return Record(
+            completion=completion,
+            domain=problem.domain,
+            problem_id=problem.id,
+            sample=request.sample,
+            difficulty=problem.difficulty,
+            outcome=grade.outcome,
+            parsed=grade.parsed,
+            reference=problem.reference,
+        )
+
+    def sampled(self, usage: Usage) -> None:
+        self._usage.write(usage)
+
+    def close(self) -> None:
+        self._records.close()
+        self._usage.close()
+        self._report(self._progress)
+
+
+def _peak_rss() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    words = ("out of memory", "can't allocate memory", "cannot allocate memory")
+    return isinstance(error, MemoryError) or any(w in str(error).lower() for w in words)
