@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class KvInt8(Plugin):
     """Keep keys and values as 8-bit integers with one scale per token and head."""
 
-    source: ClassVar[str] = "per-token asymmetric-free int8, as in KVQuant's baseline (2401.18079)"
+    source: ClassVar[str] = "per-token symmetric int8, the baseline of KIVI (2402.02750)"
 
     @hookimpl
     def ablate_setup_cache(self, model: Any, limits: Limits) -> KVStore:
