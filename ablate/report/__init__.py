@@ -1,0 +1,40 @@
+"""From a run directory to tables, ``report.md`` and ``results.json``.
+
+Works on any machine: neither torch nor the recipe's plugins are needed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ablate.store import RunDir
+
+
+def write_report(run_dir: RunDir) -> dict[str, Any]:
+    """Write ``results.json`` and ``report.md`` into the run directory; returns the results.
+
+    The run may be unfinished or failed. Raises AblateError if the directory holds no run or a
+    damaged one.
+    """
+    # Imported here: SciPy takes a second to load, and most commands never report.
+    from ablate.report.markdown import to_markdown
+    from ablate.report.results import build_results
+    from ablate.store import write_atomically
+
+    info = run_dir.info()
+    results = build_results(info, run_dir.trials(info))
+    text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(run_dir.path / "results.json", text + "\n")
+    write_atomically(run_dir.path / "report.md", to_markdown(results))
+    return results
+
+
+def print_report(results: dict[str, Any], console: Console) -> None:
+    """Print the tables of ``write_report``'s results."""
+    from ablate.report.table import print_tables
+
+    print_tables(results, console)

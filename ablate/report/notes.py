@@ -1,0 +1,92 @@
+"""What a reader must know before believing the numbers, one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import median
+from typing import Any
+
+from ablate.report.arms import ArmData
+from ablate.types import RunInfo
+
+CPU_DROP = 0.8
+"""A trial whose CPU / wall ratio is below this share of the run's median was disturbed."""
+
+
+def notes(info: RunInfo, arms: Mapping[str, ArmData], contrasts: Iterable[Any]) -> list[str]:
+    """Every caveat of a run, the gravest first."""
+    found = [*_progress(info, arms)]
+    for arm in arms.values():
+        found += _trials(info, arm)
+    found += _disturbed(arms.values())
+    for entry in contrasts:
+        found += _pairing(entry)
+    return found
+
+
+def _progress(info: RunInfo, arms: Mapping[str, ArmData]) -> Iterator[str]:
+    ended = sum(len(a.trials) for a in arms.values())
+    planned = len(info.arms) * info.blocks
+    if ended < planned:
+        yield f"Unfinished run: {ended} of {planned} trials have ended; numbers may still change."
+    if info.blocks < 2:
+        yield "One block only: ratios have no interval. Set blocks to 3 or more to get them."
+    if not any(a.replicate for a in info.arms):
+        yield "No noise floor: the baseline was not run a second time."
+
+
+def _trials(info: RunInfo, arm: ArmData) -> Iterator[str]:
+    for block, trial in sorted(arm.trials.items()):
+        name, got = f"{arm.info.id}, block {block}", len(trial.records)
+        if trial.result.status == "failed":
+            if got:
+                yield f"{name}: failed; its {got} finished answers are kept but not counted."
+            continue
+        if trial.result.resumed:
+            yield f"{name}: resumed after an interruption, so it is left out of speed and memory."
+        if got != info.requests_per_trial:
+            yield f"{name}: {got} answers instead of {info.requests_per_trial}."
+    yield from _never_visible(arm)
+
+
+def _never_visible(arm: ArmData) -> Iterator[str]:
+    asked = [r for block in arm.blocks for r in arm.trials[block].records]
+    hidden = sum(r.completion.first_visible is None for r in asked)
+    if hidden:
+        yield (
+            f"{arm.info.id}: {hidden} of {len(asked)} requests never got past their reasoning; "
+            "time to first visible token is over the others."
+        )
+
+
+def _disturbed(arms: Iterable[ArmData]) -> Iterator[str]:
+    ratios = {
+        (arm.info.id, block): ratio
+        for arm in arms
+        for block, values in arm.metrics.items()
+        if (ratio := values["cpu_wall_ratio"]) is not None
+    }
+    usual = median(ratios.values()) if ratios else 0.0
+    for (arm_id, block), ratio in ratios.items():
+        if ratio < CPU_DROP * usual:
+            yield (
+                f"{arm_id}, block {block}: its share of CPU time fell to {ratio:.2f} (the run's "
+                f"median is {usual:.2f}); other work may have slowed it."
+            )
+
+
+def _pairing(entry: Any) -> Iterator[str]:
+    if not entry["blocks"]["arm"] or not entry["blocks"]["baseline"]:
+        return
+    if entry["blocks"]["arm"] != entry["blocks"]["baseline"]:
+        yield f"{entry['arm']}: shares no finished block with the baseline, so no speed ratios."
+    overall = entry["accuracy"]["overall"]
+    for count, whose in (
+        (overall["missing_in_arm"], "the baseline"),
+        (overall["missing_in_baseline"], entry["arm"]),
+    ):
+        if count:
+            yield (
+                f"{entry['arm']}: {count} problems have answers that only {whose} gave; these "
+                f"answers are left out of the comparison, which rests on {overall['n']} problems."
+            )

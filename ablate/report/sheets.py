@@ -1,0 +1,189 @@
+"""The tables of a report, independent of where they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ablate.report import words
+
+Mood = Literal["plain", "better", "worse", "noise"]
+Results = Mapping[str, Any]
+
+NOISE = "≈ noise"
+ACCURACY_AID = (
+    "First line: share of right answers. Second: change against the baseline in percentage "
+    "points [95 % interval]."
+)
+RATIO_AID = f"Times the baseline [95 % interval]; bold and {NOISE} as above."
+MARK_AID = f"Bold: the interval excludes no change. {NOISE}: no more than the baseline run twice."
+WHY_AID = "What the optimizations did inside the engine; these numbers explain the tables above."
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``lines`` are shown one below the other; ``mood`` says what a reader may conclude."""
+
+    lines: tuple[str, ...]
+    mood: Mood = "plain"
+
+
+EMPTY = Cell(("—",))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table: one row an arm, with a reading aid under it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    aid: str
+
+
+_RATIO_SHEETS: tuple[tuple[str, Mapping[str, str]], ...] = (
+    (
+        "Speed of the service",
+        {
+            "output_throughput": "Throughput",
+            "running_time": "Running time",
+            "mean_output_tokens": "Answer length",
+        },
+    ),
+    (
+        "Waiting of the user (means)",
+        {
+            "mean_ttft_ms": "First token",
+            "mean_ttfvt_ms": "First visible token",
+            "mean_tpot_ms": "Per token",
+            "mean_e2el_ms": "Whole answer",
+        },
+    ),
+    (
+        "Memory",
+        {
+            "weight_bytes": "Weights",
+            "peak_kv_bytes": "KV cache peak",
+            "peak_rss_bytes": "Process peak",
+        },
+    ),
+)
+_WHY = {
+    "mean_acceptance_length": "Tokens per draft step",
+    "prefix_cache_hit_rate": "Prefix hits",
+    "num_preemptions": "Preemptions",
+    "peak_kv_cache_usage": "KV use, peak",
+}
+
+
+def sheets(results: Results) -> list[Sheet]:
+    """Accuracy by domain, then efficiency against the baseline, then what explains it.
+
+    Where no trial has succeeded the first says all there is to say.
+    """
+    first = _accuracy_sheet(results)
+    if not any(block["status"] == "ok" for arm in results["arms"] for block in arm["blocks"]):
+        return [first]
+    ratios = (_ratio_sheet(results, title, columns) for title, columns in _RATIO_SHEETS)
+    return [first, *ratios, *_why_sheet(results)]
+
+
+def _accuracy_sheet(results: Results) -> Sheet:
+    domains = results["run"]["domains"]
+
+    def cells(arm: Mapping[str, Any], found: Mapping[str, Any] | None) -> list[Cell]:
+        own, other = arm["accuracy"], found["accuracy"] if found else None
+        result = [_accuracy_cell(own["domains"][d], other and other["domains"][d]) for d in domains]
+        if len(domains) != 1:
+            result.append(_accuracy_cell(own["overall"], other and other["overall"]))
+        return result
+
+    columns = (*domains, "all") if len(domains) != 1 else tuple(domains)
+    aid = f"{ACCURACY_AID} {MARK_AID}"
+    return Sheet("Accuracy", columns, _rows(results, cells, len(columns)), aid)
+
+
+def _accuracy_cell(own: Mapping[str, Any], change: Mapping[str, Any] | None) -> Cell:
+    if own["value"] is None:
+        return EMPTY
+    share = words.percent(own["value"])
+    if change is None:
+        return Cell((share, words.interval(own["low"], own["high"], signed=False)))
+    if change["value"] is None:
+        return Cell((share, "no pair"))
+    moved = (
+        f"{words.points(change['value'])} "
+        f"{words.interval(change['low'], change['high'], signed=True)}"
+    )
+    mood: Mood = "better" if change["low"] > 0 else "worse" if change["high"] < 0 else "plain"
+    return _marked((share, moved), mood, change, no_change=0.0)
+
+
+def _ratio_sheet(results: Results, title: str, columns: Mapping[str, str]) -> Sheet:
+    def cells(arm: Mapping[str, Any], found: Mapping[str, Any] | None) -> list[Cell]:
+        if found is None:
+            return [_value(arm, name) for name in columns]
+        return [_ratio_cell(name, found["ratios"][name]) for name in columns]
+
+    rows = _rows(results, cells, len(columns))
+    return Sheet(title, tuple(columns.values()), rows, RATIO_AID)
+
+
+def _ratio_cell(name: str, estimate: Mapping[str, Any]) -> Cell:
+    lines = tuple(line for line in words.change(name, estimate) if line)
+    verdict = words.better(name, estimate)
+    mood: Mood = "plain" if verdict is None else "better" if verdict else "worse"
+    return _marked(lines, mood, estimate, no_change=1.0)
+
+
+def _marked(
+    lines: tuple[str, ...], mood: Mood, estimate: Mapping[str, Any], no_change: float
+) -> Cell:
+    if estimate.get("within_noise") and estimate["value"] != no_change:
+        return Cell((*lines, NOISE), "noise")
+    return Cell(lines, mood)
+
+
+def _why_sheet(results: Results) -> list[Sheet]:
+    """Only what some arm measured; nothing if none did."""
+    arms = results["arms"]
+    seen = [n for n in _WHY if any(arm["summary"].get(n) is not None for arm in arms)]
+    rows = _rows(results, lambda arm, _: [_value(arm, name) for name in seen], len(seen))
+    return [Sheet("Why", tuple(_WHY[n] for n in seen), rows, WHY_AID)] if seen else []
+
+
+def _value(arm: Mapping[str, Any], name: str) -> Cell:
+    return Cell((words.quantity(name, arm["summary"].get(name)),))
+
+
+Cells = Callable[[Mapping[str, Any], Mapping[str, Any] | None], Sequence[Cell]]
+
+
+def _rows(results: Results, cells: Cells, width: int) -> tuple[tuple[str, tuple[Cell, ...]], ...]:
+    """The baseline, its repeats, then the arms; an arm without results says why."""
+    floor = results["noise_floor"] or {"contrasts": []}
+    found = {c["arm"]: c for c in [*results["contrasts"], *floor["contrasts"]]}
+    order = sorted(
+        results["arms"], key=lambda a: (a["id"] != results["baseline"], not a["replicate"])
+    )
+    rows = []
+    for arm in order:
+        ended = arm["status"] not in ("failed", "not run")
+        row = cells(arm, found.get(arm["id"])) if ended else _absent(arm, width)
+        rows.append((_label(arm, results["baseline"]), tuple(row)))
+    return tuple(rows)
+
+
+def _absent(arm: Mapping[str, Any], width: int) -> list[Cell]:
+    if arm["status"] == "not run":
+        return [Cell(("not run yet",)), *[EMPTY] * (width - 1)]
+    kind = next(b["kind"] for b in arm["blocks"]) or "error"
+    return [Cell(("failed", kind.replace("_", " ")), "worse"), *[EMPTY] * (width - 1)]
+
+
+def _label(arm: Mapping[str, Any], baseline: str | None) -> str:
+    if arm["replicate"]:
+        return f"{baseline} again (noise floor)"
+    partly = " (partly failed)" if arm["status"] == "partly failed" else ""
+    return f"{arm['id']}{partly}"
