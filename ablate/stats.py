@@ -44,12 +44,6 @@ class Estimate:
     n: int
     method: str
 
-    def excludes(self, no_change: float) -> bool:
-        """Whether the interval exists and lies wholly on one side of ``no_change``."""
-        if self.low is None or self.high is None:
-            return False
-        return self.low > no_change or self.high < no_change
-
 
 @dataclass(frozen=True)
 class Pairs:
