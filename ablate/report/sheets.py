@@ -184,6 +184,7 @@ def _absent(arm: Mapping[str, Any], width: int) -> list[Cell]:
 
 def _label(arm: Mapping[str, Any], baseline: str | None) -> str:
     if arm["replicate"]:
-        return f"{baseline} again (noise floor)"
+        number = f" {arm['replicate']}" if arm["replicate"] > 1 else ""
+        return f"{baseline} again{number} (noise floor)"
     partly = " (partly failed)" if arm["status"] == "partly failed" else ""
     return f"{arm['id']}{partly}"
