@@ -33,8 +33,8 @@ TABLES = {"and": "0001", "or": "0111", "xor": "0110", "implies": "1101"}
 
 FIRST_PROMPTS = {
     "arithmetic": (
-        "Start with 5. Subtract 5. Add 2. Add 219. Subtract 63. Multiply by 5. Add 15. "
-        "Subtract 74. Add 4. Add 844. What is the result?"
+        "Start with 655. Subtract 537. Multiply by 4. Add 2. Add 112. Subtract 423. "
+        "Multiply by 2. Subtract 191. Multiply by 2. Add 583. What is the result?"
     ),
     "logic": (
         "Let u = true, t = false, p = true, z = false, q = true, s = true. Evaluate ((not"
@@ -187,7 +187,7 @@ def test_arithmetic_solutions_are_true(seed: int) -> None:
             left, result = line.split(" = ")
             value, sign, operand = left.split(" ")
             assert SIGNS[sign](int(value), int(operand)) == int(result)
-            assert 0 <= int(result) <= 1999
+            assert 100 <= int(result) <= 999
         for line, following in pairwise(lines):
             assert following.startswith(f"{line.split(' = ')[1]} ")
         operands = re.findall(r"\d+", problem.prompt)

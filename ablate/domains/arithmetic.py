@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from ablate.domains._split import Generated, Worked, think
 
-# No intermediate value leaves 0..HIGHEST, so that every step is about equally hard.
-HIGHEST = 1999
+# Every value stays within these, so that every step is about equally hard.
+LOWEST, HIGHEST = 100, 999
 
 # Operands have one to three digits; long ones are the more frequent.
-OPERAND_BOUNDS = (9, 99, 999, 999)
+OPERAND_BOUNDS = (9, 99, 999, 999, 999)
 
 NUMBER = re.compile(r"-?\d{1,3}(?:,\d{3})+(?!\d)|-?\d+")
 
@@ -35,7 +35,7 @@ class Arithmetic(Generated):
     name: ClassVar[str] = "arithmetic"
 
     def make(self, rng: Random, difficulty: int) -> Worked:
-        value = start = _operand(rng, 999)
+        value = start = rng.randint(LOWEST, HIGHEST)
         told = [f"Start with {start}."]
         lines = []
         for _ in range(difficulty):
@@ -53,8 +53,8 @@ class Arithmetic(Generated):
 
 
 def _step(rng: Random, value: int) -> Step:
-    kinds = [_add] * (2 if value < HIGHEST else 0) + [_subtract] * (2 if value > 0 else 0)
-    if 2 <= value <= HIGHEST // 2:
+    kinds = [_add] * (2 if value < HIGHEST else 0) + [_subtract] * (2 if value > LOWEST else 0)
+    if value <= HIGHEST // 2:
         kinds.append(_multiply)
     return rng.choice(kinds)(rng, value)
 
@@ -65,7 +65,7 @@ def _add(rng: Random, value: int) -> Step:
 
 
 def _subtract(rng: Random, value: int) -> Step:
-    operand = _operand(rng, value)
+    operand = _operand(rng, value - LOWEST)
     return Step("Subtract", "-", operand, value - operand)
 
 
