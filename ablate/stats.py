@@ -87,22 +87,20 @@ def scores(records: Iterable[Record]) -> dict[Key, float]:
 
 def pair(arm: Mapping[Key, float], baseline: Mapping[Key, float]) -> Pairs:
     """Match two arms' scores by key, then average over samples within each problem."""
-    shared = arm.keys() & baseline.keys()
-    ours, theirs = _by_problem(arm, shared), _by_problem(baseline, shared)
-    order = sorted(ours)
+    sums: dict[tuple[str, str], list[float]] = {}
+    for key, ours in arm.items():
+        if (theirs := baseline.get(key)) is not None:
+            problem = sums.setdefault(key[:2], [0, 0, 0])
+            problem[0] += ours
+            problem[1] += theirs
+            problem[2] += 1
+    order = sorted(sums)
     return Pairs(
-        _array(ours[p] for p in order),
-        _array(theirs[p] for p in order),
-        len({key[:2] for key in baseline.keys() - shared}),
-        len({key[:2] for key in arm.keys() - shared}),
+        _array(sums[p][0] / sums[p][2] for p in order),
+        _array(sums[p][1] / sums[p][2] for p in order),
+        len({key[:2] for key in baseline if key not in arm}),
+        len({key[:2] for key in arm if key not in baseline}),
     )
-
-
-def _by_problem(values: Mapping[Key, float], keys: Iterable[Key]) -> dict[tuple[str, str], float]:
-    samples: dict[tuple[str, str], list[float]] = {}
-    for domain, problem, sample in keys:
-        samples.setdefault((domain, problem), []).append(values[domain, problem, sample])
-    return {problem: sum(s) / len(s) for problem, s in samples.items()}
 
 
 def accuracy(values: Mapping[Key, float]) -> Estimate:
@@ -111,12 +109,12 @@ def accuracy(values: Mapping[Key, float]) -> Estimate:
     ``(p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n)`` (Wilson 1927). With several answers a
     problem it is a little too wide, never too narrow, since n does not count them.
     """
-    problems = _by_problem(values, values)
-    n = len(problems)
+    problems = pair(values, values).arm
+    n = problems.size
     method = "Wilson"
     if not n:
         return Estimate(None, None, None, 0, method)
-    p = sum(problems.values()) / n
+    p = float(problems.mean())
     z2 = _z() ** 2
     middle, half = p + z2 / (2 * n), sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n)))
     low, high = ((middle + side * half) / (1 + z2 / n) for side in (-1, 1))
