@@ -61,11 +61,11 @@ def build(cls: type[T], options: object, where: str) -> tuple[T | None, list[str
     problems = _unknown(options, known, where)
     problems += _missing(options, known, where)
     values: dict[str, Any] = {}
-    for name in known.keys() & {str(key) for key in options}:
+    for name in (key for key in options if key in known):
         value, wrong = _value(template, name, hints[name], options[name], join(where, name))
         values[name] = value
         problems += wrong
-    return (None, sorted(problems)) if problems else _make(cls, values, where)
+    return (None, problems) if problems else _make(cls, values, where)
 
 
 def describe(cls: type) -> Sequence[Option]:

@@ -8,6 +8,7 @@ report writers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -96,7 +97,10 @@ def hooks_of(plugin: object) -> dict[str, HookUse]:
             raise AblateError(f"{owner} defines {name}, which is no hook of ablate")
         if marked is None:
             raise AblateError(f"{owner}.{name} lacks the @hookimpl mark and would never be called")
-        uses[name] = "wrapper" if marked["wrapper"] or marked["hookwrapper"] else "plain"
+        wrapper = marked["wrapper"] or marked["hookwrapper"]
+        if wrapper and name not in COMPONENT_HOOKS:
+            raise AblateError(f"{owner}.{name} cannot be a wrapper: it supplies no component")
+        uses[name] = "wrapper" if wrapper else "plain"
     return uses
 
 
@@ -105,7 +109,7 @@ def installed() -> Installed:
     """Find and load every entry point of the group; one that fails is kept with its error."""
     registry = Registry()
     found = [_load(point, registry) for point in sorted(entry_points(group=PROJECT))]
-    twice = _duplicates(f.name for f in found)
+    twice = [name for name, n in Counter(f.name for f in found).items() if n > 1]
     if twice:
         raise AblateError(
             f"two installed distributions provide the plugin {twice[0]!r}; uninstall one"
@@ -139,11 +143,6 @@ def _register(target: object, registry: Registry) -> None:
     manager = new_manager()
     manager.register(target)
     manager.hook.ablate_register(registry=registry)
-
-
-def _duplicates(names: Iterable[str]) -> list[str]:
-    seen: set[str] = set()
-    return [n for n in names if n in seen or seen.add(n)]  # type: ignore[func-returns-value]
 
 
 def new_manager() -> pluggy.PluginManager:
@@ -203,22 +202,26 @@ class ArmPlugins:
         return evidence
 
     def _ask_one(self, name: str, hook: str, **kwargs: Any) -> Any:
-        others = [p for n, p in self.plugins.items() if n != name]
-        results = self._manager.subset_hook_caller(hook, others)(**kwargs)
-        return results[0] if results else None
+        # Not pluggy's subset_hook_caller: it hashes plugins, and options may be lists.
+        for impl in getattr(self._manager.hook, hook).get_hookimpls():
+            if impl.plugin_name == name:
+                return impl.function(*(kwargs[argument] for argument in impl.argnames))
+        return None
 
 
 class _Supplier:
-    """The engine's own component as a hook implementation, registered only when nobody claims it."""
+    """The engine's own component as a hook implementation, for when nobody claims the hook."""
 
     def __init__(self, hook: str, default: Callable[..., Any]) -> None:
         self.module = type(f"Default_{hook}", (), {hook: staticmethod(hookimpl(default))})()
 
 
-def claim_conflicts(plugins: Mapping[str, Plugin]) -> list[str]:
-    """Sentences for each component that two plugins of one arm both supply."""
+def claim_conflicts(
+    plugins: Mapping[str, Plugin], engine_calls: Iterable[str] = COMPONENT_HOOKS
+) -> list[str]:
+    """Sentences for each component that two plugins of one arm both supply to the engine."""
     problems = []
-    for hook in COMPONENT_HOOKS:
+    for hook in [h for h in COMPONENT_HOOKS if h in engine_calls]:
         claimants = [n for n, p in plugins.items() if hooks_of(p).get(hook) == "plain"]
         if len(claimants) > 1:
             names = " and ".join(repr(n) for n in claimants)
@@ -232,8 +235,10 @@ def capability_conflicts(
     """Sentences for each capability that a plugin needs and the engine or another plugin denies."""
     problems = [f"{n}: {text}" for n, r in requirements.items() for text in r.problems]
     for name, wanted in requirements.items():
-        for need in sorted(wanted.needs - offered):
-            problems.append(f"{name!r} needs {need!r}, which engine {engine!r} does not offer")
+        problems += [
+            f"{name!r} needs {need!r}, which engine {engine!r} does not offer"
+            for need in sorted(wanted.needs - offered)
+        ]
         for need in sorted(wanted.needs & offered):
             takers = [n for n, r in requirements.items() if need in r.drops and n != name]
             problems += [f"{name!r} needs {need!r}, which {t!r} takes away" for t in takers]

@@ -1,0 +1,161 @@
+"""The levels of a recipe's factors, built and labelled, and what a design combines of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from math import prod
+from pathlib import PurePath
+from typing import Any
+
+from ablate.components import Components
+from ablate.plugins import Plugin
+from ablate.recipe import Recipe
+
+OFF = "off"
+SET = "set"
+UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
+
+# What the whole run shares: arms that differed in these could not be compared.
+SHARED = ("name", "factors", "design", "blocks", "seed", "floor", "margins", "slo")
+
+# A mistyped factorial would otherwise fill the memory before anyone could read the plan.
+MOST_ARMS = 1024
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a factor. ``settings``: dotted recipe keys -> values."""
+
+    factor: str
+    where: str
+    label: str
+    plugins: Mapping[str, Plugin]
+    settings: Mapping[str, Any]
+
+
+Combination = tuple[Level, ...]
+"""The levels that are on in an arm, in the order of the factors."""
+
+
+def make_levels(recipe: Recipe, components: Components) -> list[tuple[Level, ...]]:
+    """The levels of each factor; problems go to ``components``."""
+    factors = [
+        [
+            _level(name, f"factors.{name}[{i}]", written, components)
+            for i, written in enumerate(levels)
+        ]
+        for name, levels in recipe.factors.items()
+        if levels
+    ]
+    for levels in factors:
+        _report_duplicates(levels, components)
+    return _labelled(factors)
+
+
+def combinations(design: str, factors: Sequence[tuple[Level, ...]]) -> list[Combination]:
+    """The arms of a design, the baseline (nothing on) first, without repetitions."""
+    made = {"one-at-a-time": _alone, "leave-one-out": _without_one, "cumulative": _growing}
+    arms = made.get(design, _all)(factors)
+    return list({_key(arm): arm for arm in [(), *arms]}.values())
+
+
+def arm_count(design: str, factors: Sequence[tuple[Level, ...]]) -> int:
+    """How many arms a design would make, at most, without making them."""
+    if design == "factorial":
+        return prod(len(levels) + 1 for levels in factors)
+    if design == "leave-one-out":
+        return 1 + prod(len(levels) for levels in factors) * (1 + len(factors))
+    return 1 + sum(len(levels) for levels in factors)
+
+
+def _all(factors: Sequence[tuple[Level, ...]]) -> list[Combination]:
+    choices = product(*[(None, *levels) for levels in factors])
+    return [tuple(level for level in chosen if level) for chosen in choices]
+
+
+def _alone(factors: Sequence[tuple[Level, ...]]) -> list[Combination]:
+    return [(level,) for levels in factors for level in levels]
+
+
+def _without_one(factors: Sequence[tuple[Level, ...]]) -> list[Combination]:
+    full: list[Combination] = list(product(*factors))
+    return full + [arm[:i] + arm[i + 1 :] for i in range(len(factors)) for arm in full]
+
+
+def _growing(factors: Sequence[tuple[Level, ...]]) -> list[Combination]:
+    first = tuple(levels[0] for levels in factors)
+    return [(*first[:i], level) for i, levels in enumerate(factors) for level in levels]
+
+
+def _key(arm: Combination) -> tuple[str, ...]:
+    return tuple(level.where for level in arm)
+
+
+def _level(factor: str, where: str, written: Mapping[str, Any], components: Components) -> Level:
+    settings = dict(written.get(SET, {}))
+    for key in settings:
+        if key.split(".")[0].split("[")[0] in SHARED:
+            components.problem(f"{where}.set.{key}: is shared by all arms and cannot be a level")
+    plugins = {
+        name: components.plugin(name, options, where)
+        for name, options in written.items()
+        if name != SET
+    }
+    return Level(factor, where, "", {n: p for n, p in plugins.items() if p}, settings)
+
+
+def _report_duplicates(levels: Sequence[Level], components: Components) -> None:
+    for i, level in enumerate(levels):
+        for other in levels[:i]:
+            same = (level.plugins, level.settings) == (other.plugins, other.settings)
+            if same and (level.plugins or level.settings):
+                components.problem(f"{level.where}: is the same level as {other.where}")
+
+
+def _labelled(factors: Sequence[Sequence[Level]]) -> list[tuple[Level, ...]]:
+    taken = {OFF, "baseline", "baseline-again"}
+    labelled = []
+    for levels in factors:
+        named = []
+        for level in levels:
+            label = _unique(_label(level, levels), taken)
+            taken.add(label)
+            named.append(replace(level, label=label))
+        labelled.append(tuple(named))
+    return labelled
+
+
+def _label(level: Level, siblings: Sequence[Level]) -> str:
+    """Plugin names and settings; options only where siblings with the same plugins differ."""
+    alike = [s for s in siblings if s.plugins.keys() == level.plugins.keys()]
+    parts = [
+        "-".join([_safe(name), *_distinctive(name, plugin, alike)])
+        for name, plugin in level.plugins.items()
+    ]
+    parts += [_setting(key.split(".")[-1], value) for key, value in level.settings.items()]
+    return "+".join(parts)
+
+
+def _distinctive(name: str, plugin: Plugin, alike: Sequence[Level]) -> list[str]:
+    others = [asdict(level.plugins[name]) for level in alike]
+    mine = asdict(plugin)
+    return [_setting(k, v) for k, v in mine.items() if any(o.get(k) != v for o in others)]
+
+
+def _setting(key: str, value: Any) -> str:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    text = _safe(PurePath(value).name if isinstance(value, str) else str(value))
+    return f"{_safe(key)}{text}" if number else f"{_safe(key)}-{text}"
+
+
+def _safe(text: str) -> str:
+    return UNSAFE.sub("-", text).strip("-.")[:40] or "x"
+
+
+def _unique(label: str, taken: set[str]) -> str:
+    label = label or "level"
+    numbers = (f"{label}-{n}" for n in range(2, len(taken) + 3))
+    return next(name for name in [label, *numbers] if name not in taken)

@@ -1,0 +1,192 @@
+"""From a recipe to arms and trials, with every problem found before anything is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, count, product
+from itertools import combinations as pairs
+from random import Random
+
+from ablate.arrivals import Arrival, Batch
+from ablate.compatibility import incompatibilities
+from ablate.components import Components
+from ablate.domains.base import Domain
+from ablate.engines.base import Engine
+from ablate.errors import RecipeError
+from ablate.levels import MOST_ARMS, OFF, Combination, Level, arm_count, combinations, make_levels
+from ablate.plugins import Installed, Plugin, installed
+from ablate.recipe import Recipe, parse, to_tree, value_problems
+from ablate.types import ArmInfo
+from ablate.yamlfile import assign
+
+BASELINE = "baseline"
+LONGEST_ID = 120  # a folder is named after it
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One combination of optimizations with everything in it built and checked.
+
+    ``recipe`` is the recipe as this arm sees it, its ``set`` levels applied.
+    """
+
+    info: ArmInfo
+    recipe: Recipe
+    plugins: Mapping[str, Plugin]
+    engine: Engine
+    domains: Mapping[str, Domain]
+    arrival: Arrival = field(default_factory=Batch)
+
+
+@dataclass(frozen=True)
+class TrialPlan:
+    """One trial to run: an arm in a block; plans list them in the order of execution."""
+
+    arm: Arm
+    block: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run will do. The baseline is the first arm."""
+
+    recipe: Recipe
+    arms: tuple[Arm, ...]
+    trials: tuple[TrialPlan, ...]
+
+
+def make_plan(recipe: Recipe, available: Installed | None = None) -> Plan:
+    """The arms and trials of a recipe. Raises RecipeError with every problem found.
+
+    ``available``: what a recipe may name; by default, what is installed.
+    """
+    components = Components(available or installed())
+    for problem in value_problems(recipe):
+        components.problem(problem)
+    factors = make_levels(recipe, components)
+    for level in chain.from_iterable(factors):
+        _check_settings(recipe, level, components)
+    arms = _arms(recipe, _combinations(recipe, factors, components), components)
+    if components.problems:
+        raise RecipeError(components.problems)
+    return Plan(recipe, arms, _trials(recipe, arms))
+
+
+def _combinations(
+    recipe: Recipe, factors: Sequence[tuple[Level, ...]], components: Components
+) -> list[Combination]:
+    many = arm_count(recipe.design, factors)
+    if many <= MOST_ARMS:
+        return combinations(recipe.design, factors)
+    components.problem(
+        f"design: {recipe.design} makes {many} arms of these factors; {MOST_ARMS} is the most"
+    )
+    return [()]
+
+
+def _arms(recipe: Recipe, chosen: Sequence[Combination], components: Components) -> tuple[Arm, ...]:
+    """The arms, the baseline first and, where a noise floor is wanted, its replicate second."""
+    arms: dict[str, Arm] = {}
+    conflicts: dict[str, list[str]] = {}
+    for combination in chosen:
+        name = _unique(_id(combination), arms)
+        arm, found = _arm(recipe, combination, name, components)
+        for conflict in found:
+            conflicts.setdefault(conflict, []).append(name)
+        if arm:
+            arms[name] = arm
+    for conflict, names in conflicts.items():
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        components.problem(f"arm {names[0]}{others}: {conflict}")
+    made = list(arms.values())
+    if recipe.floor and made:
+        again = replace(made[0].info, id=f"{BASELINE}-again", replicate=1)
+        made.insert(1, replace(made[0], info=again))
+    return tuple(made)
+
+
+def _arm(
+    recipe: Recipe, combination: Combination, name: str, components: Components
+) -> tuple[Arm | None, list[str]]:
+    applied, problems = _applied(recipe, combination)
+    problems += _overlaps(combination)
+    if applied is None:
+        return None, problems
+    engine = components.engine(applied)
+    arrival = components.arrival(applied)
+    domains = components.domains(applied)
+    components.model(applied, engine)
+    if engine is None or arrival is None:
+        return None, problems
+    plugins = {n: p for level in combination for n, p in level.plugins.items()}
+    problems += incompatibilities(plugins, applied.engine[0], engine, components.engines())
+    info = ArmInfo(
+        id=name,
+        levels=dict.fromkeys(recipe.factors, OFF) | {c.factor: c.label for c in combination},
+        plugins={n: asdict(p) for n, p in plugins.items()},
+        settings={k: v for level in combination for k, v in level.settings.items()},
+    )
+    return Arm(info, applied, plugins, engine, domains, arrival), problems
+
+
+def _applied(recipe: Recipe, combination: Combination) -> tuple[Recipe | None, list[str]]:
+    """The recipe with the levels' settings, and what is wrong with them."""
+    settings = [(k, v) for level in combination for k, v in level.settings.items()]
+    if not settings:
+        return recipe, []
+    tree = to_tree(recipe)
+    problems = [p for key, value in settings if (p := assign(tree, key, value))]
+    applied, wrong = parse(tree, recipe.base)
+    return applied, [*problems, *wrong]
+
+
+def _check_settings(recipe: Recipe, level: Level, components: Components) -> None:
+    if not level.settings:
+        return
+    applied, problems = _applied(recipe, (level,))
+    for problem in problems:
+        components.problem(f"{level.where}.set: {problem}")
+    if applied == recipe and not level.plugins:
+        components.problem(f"{level.where}.set: changes nothing; the recipe says the same")
+
+
+def _overlaps(combination: Combination) -> list[str]:
+    """What two levels of one arm both switch on or set."""
+    problems = []
+    for one, other in pairs(combination, 2):
+        both = f"factors {one.factor!r} and {other.factor!r} both"
+        problems += [f"{both} switch on {n!r}" for n in one.plugins if n in other.plugins]
+        problems += [
+            f"{both} set {min(mine, yours, key=len)}"
+            for mine, yours in product(one.settings, other.settings)
+            if f"{mine}.".startswith(f"{yours}.") or f"{yours}.".startswith(f"{mine}.")
+        ]
+    return problems
+
+
+def _trials(recipe: Recipe, arms: Sequence[Arm]) -> tuple[TrialPlan, ...]:
+    """Randomized complete blocks: every arm once in each block, in an order of the block's own."""
+    trials = []
+    for block in range(recipe.blocks):
+        order = list(arms)
+        Random(f"{recipe.seed}/trials/{block}").shuffle(order)
+        trials += [TrialPlan(arm, block) for arm in order]
+    return tuple(trials)
+
+
+def _id(combination: Combination) -> str:
+    name = "+".join(level.label for level in combination) or BASELINE
+    if len(name) <= LONGEST_ID:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: LONGEST_ID - 9]}-{digest}"
+
+
+def _unique(name: str, taken: Container[str]) -> str:
+    return (
+        name
+        if name not in taken
+        else next(n for i in count(2) if (n := f"{name}-{i}") not in taken)
+    )

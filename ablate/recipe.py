@@ -1,0 +1,163 @@
+"""Recipes: YAML plus ``key=value`` overrides, validated into one frozen value."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from omegaconf import OmegaConf
+
+from ablate.errors import RecipeError, did_you_mean
+from ablate.models import DTYPES, ModelConfig
+from ablate.options import build, escape
+from ablate.schema import MARGINS, SLO, Design, Keys
+from ablate.sections import SectionReader
+from ablate.types import Sampling
+from ablate.yamlfile import Tree, override, read_yaml, resolve
+
+__all__ = ["ModelConfig", "Recipe", "load_recipe", "parse", "resolved_yaml", "to_tree"]
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A validated recipe. Mappings hold plain values; components are built by the planner.
+
+    ``engine``: (name, options). ``domains`` and ``workload`` options are still unvalidated here.
+    ``factors``: factor -> its levels, each a mapping of plugin -> options, or ``set`` -> keys.
+    ``slo``: seconds. ``timeout``: seconds a trial may take. ``warmup``: requests run before
+    measuring. ``floor``: repeat the baseline for the noise floor. ``base``: the recipe's folder.
+    """
+
+    name: str
+    model: ModelConfig
+    domains: Mapping[str, Mapping[str, Any]]
+    engine: tuple[str, Mapping[str, Any]] = ("local", {})
+    sampling: Sampling = field(default_factory=Sampling)
+    workload: Mapping[str, Any] = field(default_factory=dict)
+    factors: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    design: str = "factorial"
+    blocks: int = 3
+    seed: int = 0
+    warmup: int = 4
+    timeout: float = 3600.0
+    floor: bool = True
+    margins: Mapping[str, float] = field(default_factory=dict)
+    slo: Mapping[str, float] = field(default_factory=dict)
+    base: Path = field(default=Path(), compare=False)
+
+
+def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a recipe. Raises RecipeError with every problem in the file and the overrides."""
+    path = Path(path)
+    tree = read_yaml(path)
+    problems = override(tree, overrides)
+    tree, unresolved = resolve(tree)
+    recipe, wrong = parse({"name": path.stem, **tree}, path.parent.resolve())
+    problems += [*unresolved, *wrong]
+    if recipe is None or problems:
+        raise RecipeError(problems)
+    return recipe
+
+
+def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]]:
+    """A recipe from plain keys and values, or None and every problem found.
+
+    ``base``: the folder that relative paths start from.
+    """
+    given = {k: v for k, v in tree.items() if v is not None}
+    keys, problems = build(Keys, given, "")
+    read = SectionReader(base)
+    model = read.model(given.get("model", {"id": ""}))
+    domains = read.domains(given.get("domains", {}))
+    engine = read.engine(given.get("engine", {"local": {}}))
+    workload = read.workload(given.get("workload"))
+    factors = read.factors(given.get("factors", {}))
+    timeout = read.seconds(given.get("timeout", "1h"), "timeout")
+    slo = read.slo(given.get("slo"))
+    problems += read.problems
+    if keys is None or problems:
+        return None, problems
+    recipe = Recipe(
+        name=keys.name,
+        model=model,
+        domains=domains,
+        engine=engine,
+        sampling=keys.sampling,
+        workload=workload,
+        factors=factors,
+        design=keys.design,
+        blocks=keys.blocks,
+        seed=keys.seed,
+        warmup=keys.warmup,
+        timeout=timeout,
+        floor=keys.floor,
+        margins=keys.margins,
+        slo=slo,
+        base=base,
+    )
+    wrong = value_problems(recipe)
+    return (None, wrong) if wrong else (recipe, [])
+
+
+def value_problems(recipe: Recipe) -> list[str]:
+    """What is wrong with single values of a recipe whose types are right."""
+    sampling = recipe.sampling
+    rules = {
+        f"name: must be letters, digits, and . _ + - after the first, got {recipe.name!r}": (
+            NAME.fullmatch(recipe.name)
+        ),
+        _one_of("model.dtype", recipe.model.dtype, DTYPES): recipe.model.dtype in DTYPES,
+        _one_of("design", recipe.design, get_args(Design)): recipe.design in get_args(Design),
+        _least("sampling.temperature", 0, sampling.temperature): sampling.temperature >= 0,
+        f"sampling.top_p: must be above 0 and at most 1, got {sampling.top_p}": (
+            0 < sampling.top_p <= 1
+        ),
+        _least("sampling.max_tokens", 1, sampling.max_tokens): sampling.max_tokens >= 1,
+        _least("sampling.samples", 1, sampling.samples): sampling.samples >= 1,
+        _least("blocks", 1, recipe.blocks): recipe.blocks >= 1,
+        _least("warmup", 0, recipe.warmup): recipe.warmup >= 0,
+        f"timeout: must be more than 0, got {recipe.timeout}": recipe.timeout > 0,
+        "domains: at least one domain is needed": recipe.domains,
+        **{_unknown("margins", m, MARGINS): m in MARGINS for m in recipe.margins},
+        **{_least(f"margins.{m}", 0, v): 0 <= v < math.inf for m, v in recipe.margins.items()},
+        **{_unknown("slo", s, SLO): s in SLO for s in recipe.slo},
+    }
+    return [sentence for sentence, holds in rules.items() if not holds]
+
+
+def to_tree(recipe: Recipe) -> Tree:
+    """The keys and plain values of a recipe, with nothing left to a default."""
+    tree = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name != "base"}
+    tree["model"] = asdict(recipe.model)
+    tree["sampling"] = asdict(recipe.sampling)
+    tree["engine"] = {recipe.engine[0]: recipe.engine[1]}
+    return cast("Tree", _plain(tree))
+
+
+def resolved_yaml(recipe: Recipe) -> str:
+    """The recipe as YAML that reads back as an equal recipe, wherever it lies."""
+    return OmegaConf.to_yaml(OmegaConf.create(escape(to_tree(recipe))))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _least(key: str, least: float, value: float) -> str:
+    return f"{key}: must be at least {least}, got {value}"
+
+
+def _one_of(key: str, value: str, known: Sequence[str]) -> str:
+    return f"{key}: must be one of {', '.join(known)}, got {value!r}"
+
+
+def _unknown(section: str, key: str, known: Sequence[str]) -> str:
+    return f"{section}.{key}: there is no such metric.{did_you_mean(key, known)}"

@@ -1,0 +1,151 @@
+"""The keys of a recipe: their types, their defaults and what they mean.
+
+docs/reference/recipe.md is printed from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from ablate.models import DTYPES, ModelConfig
+from ablate.options import Option, describe
+from ablate.types import Sampling
+
+Design = Literal["factorial", "one-at-a-time", "leave-one-out", "cumulative"]
+
+SLO = ("ttft", "tpot", "e2e_latency")
+MARGINS = ("accuracy",)
+
+
+def _key(doc: str, **kwargs: Any) -> Any:
+    return field(metadata={"doc": doc}, **kwargs)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A recipe's keys as they are written. ``Any``: several forms, sorted out by ``recipe``."""
+
+    model: Any = _key(
+        "The model: a shipped name, a path, or a Hugging Face id; or a mapping, see below."
+    )
+    domains: Any = _key(
+        "The reasoning domains: `{name: {option: value}}`, or a list of names. "
+        "`ablate plugins` lists domains and their options."
+    )
+    name: str = _key("Names the run's folder.", default="")
+    engine: Any = _key("The engine: a name, or `{name: {option: value}}`.", default="local")
+    sampling: Sampling = _key("How tokens are drawn, see below.", default_factory=Sampling)
+    workload: Any = _key(
+        "When requests arrive: `arrival` names the process, the other keys are its options, such "
+        "as `{arrival: batch, concurrency: 16}` or `{arrival: gamma, request_rate: 4}`.",
+        default=None,
+    )
+    factors: Any = _key(
+        "What is compared: each factor is a list of levels beside the implicit `off`. A level is "
+        "`{plugin: {option: value}}`, a bare plugin name, or `{set: {key: value}}`, which changes "
+        "recipe keys (dotted, such as `sampling.max_tokens`) in the arms that have it.",
+        default=None,
+    )
+    design: Design = _key(
+        "Which combinations of levels become arms. `factorial`: all. `one-at-a-time`: each level "
+        "alone. `leave-one-out`: all factors on, and each left off in turn. `cumulative`: the "
+        "factors switched on one after the other, in the recipe's order; those before the newest "
+        "stay at their first level. The baseline, with every factor off, always comes first.",
+        default="factorial",
+    )
+    blocks: int = _key(
+        "How often every arm is measured. Each block runs all arms once, in random order.",
+        default=3,
+    )
+    seed: int = _key("Seeds the order of trials, the order of requests and arrivals.", default=0)
+    warmup: int = _key("Requests served before measuring starts.", default=4)
+    timeout: Any = _key(
+        "The longest a trial may take: seconds, or `90s`, `30min`, `1h`.", default="1h"
+    )
+    floor: bool = _key(
+        "Measure the baseline against itself, too: differences smaller than that are noise.",
+        default=True,
+    )
+    margins: dict[str, float] = _key(
+        f"The largest loss still accepted, by metric: {', '.join(f'`{m}`' for m in MARGINS)} "
+        "(a share: `0.02` is two points).",
+        default_factory=dict,
+    )
+    slo: Any = _key(
+        f"Latency bounds, by metric: {', '.join(f'`{s}`' for s in SLO)}; seconds, or `200ms`.",
+        default=None,
+    )
+
+
+MODEL: Mapping[str, str] = {
+    "id": "A shipped name, a path, or a Hugging Face id.",
+    "revision": "The Hugging Face revision (branch, tag or commit).",
+    "dtype": f"One of {', '.join(f'`{d}`' for d in DTYPES)}; `auto` is the checkpoint's.",
+    "allow_pickle": "Load weights that are pickles. A pickle can run any code.",
+    "trust_remote_code": "Run code that the checkpoint brings.",
+}
+
+SAMPLING: Mapping[str, str] = {
+    "temperature": "0 is greedy.",
+    "top_p": "Draw from the smallest set of tokens that holds this share of probability.",
+    "max_tokens": "Output tokens a request may have at most, reasoning included.",
+    "samples": "Answers asked per problem.",
+    "seed": "With the request's id it seeds the request, whatever batch it shares.",
+}
+
+HEAD = """\
+# Recipe keys
+
+<!-- Printed from ablate/schema.py; `pytest tests/test_recipe.py` says when it is out of date. -->
+
+A recipe is YAML. `ablate run RECIPE key=value …` sets keys from the command line: keys are dotted
+(`sampling.max_tokens=1024`, `factors.weights[0].awq.bits=3`, `domains.logic.limit=8`), values are
+YAML, and a value replaces what the key had. `${oc.env:VAR}` and `${oc.env:VAR,default}` stand for
+environment variables, `${sampling.max_tokens}` for another key of the recipe. Values that begin
+with `./`, `../` or `~/`, and a `model` that is a folder beside the recipe, are paths relative to
+the recipe's folder.
+"""
+
+
+# Keys with several forms are `Any` above; this is what the reference says of them.
+FORMS: Mapping[str, tuple[str, str | None]] = {
+    "model": ("text or a mapping", None),
+    "domains": ("a mapping or a list", None),
+    "name": ("text", "the file's name"),
+    "engine": ("text or a mapping", "`local`"),
+    "sampling": ("a mapping", "see below"),
+    "workload": ("a mapping", "`{arrival: batch}`"),
+    "factors": ("a mapping of lists", "none: the baseline alone"),
+    "timeout": ("a duration", "`1h`"),
+    "slo": ("a mapping of durations", "none"),
+    "margins": ("a mapping of numbers", "none"),
+}
+
+
+def reference() -> str:
+    """docs/reference/recipe.md."""
+    keys = {f.name: f.metadata["doc"] for f in fields(Keys)}
+    return "\n".join(
+        [
+            HEAD,
+            *_table(describe(Keys), keys, FORMS),
+            "\n## `model` as a mapping\n",
+            *_table(describe(ModelConfig), MODEL, {}),
+            "\n## `sampling`\n",
+            *_table(describe(Sampling), SAMPLING, {}),
+            "",
+        ]
+    )
+
+
+def _table(
+    options: Sequence[Option], docs: Mapping[str, str], forms: Mapping[str, tuple[str, str | None]]
+) -> list[str]:
+    rows = ["| key | is | default | |", "| --- | --- | --- | --- |"]
+    for option in options:
+        usual = (option.type, option.default and f"`{option.default}`")
+        kind, default = forms.get(option.name, usual)
+        rows.append(f"| `{option.name}` | {kind} | {default or 'needed'} | {docs[option.name]} |")
+    return rows

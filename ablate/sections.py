@@ -1,0 +1,128 @@
+"""The sections of a recipe that have several forms, each brought into one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ablate.models import ModelConfig, is_path, shipped
+from ablate.options import build
+from ablate.yamlfile import expand
+
+DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|m|h)")
+SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+Options = dict[str, Any]
+
+
+class SectionReader:
+    """Reads sections, gathering ``problems``; what is wrong reads as an empty placeholder.
+
+    ``base``: the folder that relative paths start from.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.problems: list[str] = []
+        self._base = base
+
+    def model(self, value: object) -> ModelConfig:
+        config, problems = build(ModelConfig, expand("model", value), "model")
+        self.problems += problems
+        return replace(config, id=self._model_path(config.id)) if config else ModelConfig("")
+
+    def engine(self, value: object) -> tuple[str, Options]:
+        value = expand("engine", value)
+        if not isinstance(value, Mapping) or len(value) != 1:
+            self.problems.append(f"engine: must be one engine, as a name or mapping, got {value!r}")
+            return "", {}
+        name, options = next(iter(value.items()))
+        return str(name), self._options(options, f"engine.{name}")
+
+    def domains(self, value: object) -> dict[str, Options]:
+        items = value if isinstance(value, list) else []
+        for name in {str(n) for n in items if items.count(n) > 1}:
+            self.problems.append(f"domains: {name} is listed twice")
+        value = expand("domains", value)
+        if not isinstance(value, Mapping):
+            self.problems.append(f"domains: must be a mapping or a list of names, got {value!r}")
+            return {}
+        return {str(name): self._options(o, f"domains.{name}") for name, o in value.items()}
+
+    def workload(self, value: object) -> Options:
+        return {"arrival": "batch", **self._options(value, "workload")}
+
+    def factors(self, value: object) -> dict[str, tuple[Options, ...]]:
+        if not isinstance(value, Mapping):
+            self.problems.append(f"factors: must be a mapping of lists of levels, got {value!r}")
+            return {}
+        return {name: self._levels(v, f"factors.{name}") for name, v in value.items()}
+
+    def seconds(self, value: object, where: str) -> float:
+        """A duration: a number of seconds, or one with its unit."""
+        match = DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+        if match:
+            return float(match[1]) * SECONDS[match[2]]
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf:
+            return float(value)
+        self.problems.append(f"{where}: must be seconds or a duration such as 200ms, got {value!r}")
+        return math.nan
+
+    def slo(self, value: object) -> dict[str, float]:
+        bounds = self._options(value, "slo")
+        return {metric: self.seconds(v, f"slo.{metric}") for metric, v in bounds.items()}
+
+    def _levels(self, value: object, where: str) -> tuple[Options, ...]:
+        if not isinstance(value, list) or not value:
+            self.problems.append(f"{where}: must be a list of at least one level, got {value!r}")
+            return ()
+        return tuple(self._level(level, f"{where}[{i}]") for i, level in enumerate(value))
+
+    def _level(self, value: object, where: str) -> Options:
+        if value is False or value == "off":
+            self.problems.append(f"{where}: every factor has the level off; it is not written")
+            return {}
+        if isinstance(value, str):
+            return {value: {}}
+        if not isinstance(value, Mapping) or not value:
+            self.problems.append(
+                f"{where}: must be a plugin, {{plugin: options}} or {{set: keys}}, got {value!r}"
+            )
+            return {}
+        return {name: self._options(options, f"{where}.{name}") for name, options in value.items()}
+
+    def _options(self, value: object, where: str) -> Options:
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            self.problems.append(f"{where}: must be a mapping, got {value!r}")
+            return {}
+        return {key: self._located(v, key) for key, v in value.items()}
+
+    def _located(self, value: Any, key: str = "") -> Any:
+        """The value with its paths made absolute."""
+        if isinstance(value, Mapping):
+            return {k: self._located(v, k) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._located(v) for v in value]
+        if not isinstance(value, str):
+            return value
+        if key in ("model", "model.id"):
+            return self._model_path(value)
+        return self._absolute(value) if value.startswith(("./", "../", "~/")) else value
+
+    def _model_path(self, model: str) -> str:
+        """A model's folder, where the name says that it is one or there is one of that name."""
+        if is_path(model):
+            return self._absolute(model)
+        beside = model and model not in shipped() and (self._base / model).is_dir()
+        return self._absolute(model) if beside else model
+
+    def _absolute(self, path: str) -> str:
+        try:
+            return str((self._base / Path(path).expanduser()).resolve())
+        except (OSError, ValueError, RuntimeError):  # whatever needs it says that it is not there
+            return path

@@ -1,0 +1,47 @@
+"""The requests of a trial, in the order in which they are sent, with their arrivals and seeds."""
+
+from __future__ import annotations
+
+import hashlib
+from random import Random
+
+from ablate.plan import Arm
+from ablate.problems import problems_of
+from ablate.types import Load, Problem, Request
+
+
+def build_load(arm: Arm, block: int) -> Load:
+    """The requests of one trial.
+
+    The domains' problems are mixed. All arms of a block share order and arrivals, so that they
+    differ in the optimization alone; a replicate has the arrivals and another order, as the noise
+    floor is to hold what batching with other neighbours does. Blocks differ in both.
+    """
+    seed = arm.recipe.seed
+    asked = _asked(arm)
+    Random(f"{seed}/order/{block}/{arm.info.replicate}").shuffle(asked)
+    offsets = arm.arrival.offsets(len(asked), Random(f"{seed}/arrivals/{block}"))
+    arrivals = offsets if offsets is not None else [None] * len(asked)
+    return Load(
+        requests=tuple(
+            _request(arm, problem, sample, arrival)
+            for (problem, sample), arrival in zip(asked, arrivals, strict=True)
+        ),
+        concurrency=arm.arrival.in_flight,
+    )
+
+
+def _asked(arm: Arm) -> list[tuple[Problem, int]]:
+    problems = [problem for domain in arm.domains.values() for problem in problems_of(domain)]
+    return [(p, sample) for p in problems for sample in range(arm.recipe.sampling.samples)]
+
+
+def _request(arm: Arm, problem: Problem, sample: int, arrival: float | None) -> Request:
+    name = f"{problem.domain}/{problem.id}#{sample}"
+    return Request(name, problem, sample, _seed(arm.recipe.sampling.seed, name), arrival)
+
+
+def _seed(seed: int, request: str) -> int:
+    """63 bits, so that every generator takes it; the same on every machine and in every batch."""
+    digest = hashlib.sha256(f"{seed}/{request}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
