@@ -51,10 +51,18 @@ def _decode(kind: Any, value: Any) -> Any:
         return _decode(next(a for a in get_args(kind) if a is not type(None)), value)
     if origin is tuple:
         inner = get_args(kind)[0]
-        return tuple(value) if inner in (float, int, str) else tuple(_decode(inner, v) for v in value)
+        return (
+            tuple(value) if inner in (float, int, str) else tuple(_decode(inner, v) for v in value)
+        )
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
-        return kind(**{f.name: _decode(hints[f.name], value[f.name]) for f in fields(kind) if f.name in value})
+        return kind(
+            **{
+                f.name: _decode(hints[f.name], value[f.name])
+                for f in fields(kind)
+                if f.name in value
+            }
+        )
     return value
 
 
@@ -69,7 +77,7 @@ class TrialDir:
         return self.path / "log.txt"
 
     def records(self) -> tuple[Record, ...]:
-        """The finished requests. A last line cut off by a kill is dropped, any other is an error."""
+        """The finished requests. A last line cut off by a kill is dropped."""
         return tuple(_read_lines(Record, self.path / "records.jsonl"))
 
     def usage(self) -> tuple[Usage, ...]:

@@ -93,9 +93,11 @@ def main() -> None:
     path = resolve_model(ModelConfig(args.model)).path
     asked = problems(args.prompts)
     static, local = Static(path, args.dtype, asked), Local(path, args.dtype, asked)
-    static.run(), local.run()
+    static.run()
+    local.run()
     ratios = []
-    print(f"{Path(path).name}, {args.dtype}, {args.prompts} prompts, {torch.get_num_threads()} threads")
+    threads = torch.get_num_threads()
+    print(f"{Path(path).name}, {args.dtype}, {args.prompts} prompts, {threads} threads")
     for pair in range(args.pairs):
         padded, expected = timed(static)
         packed, texts = timed(local)

@@ -87,7 +87,10 @@ def test_a_run_writes_everything(tmp_path: Path, checkpoint: Path) -> None:
 def test_one_arms_failure_is_its_own(tmp_path: Path, checkpoint: Path, third_party: Path) -> None:
     levels = [{name: {}} for name in FAULTS]
     file = recipe(
-        tmp_path, checkpoint, factors={"faults": levels, "fine": [{"harmless": {}}]}, design="one-at-a-time"
+        tmp_path,
+        checkpoint,
+        factors={"faults": levels, "fine": [{"harmless": {}}]},
+        design="one-at-a-time",
     )
     out = tmp_path / "run"
     done = ablate("run", file, "--output-dir", out, site=third_party)
@@ -118,7 +121,8 @@ def test_a_broken_plugin_is_refused_before_anything_runs(
     done = ablate("run", file, "--output-dir", tmp_path / "run", site=third_party)
     assert done.returncode == 2
     reason = {"typo": "ablate_setup_cahce", "missing_import": "a_package_that_is_not_there"}[name]
-    assert name in done.stderr and reason in done.stderr
+    assert name in done.stderr
+    assert reason in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
 
@@ -139,7 +143,8 @@ def test_resume_runs_only_what_is_missing(tmp_path: Path, checkpoint: Path) -> N
     assert done.returncode == 0, done.stderr
     assert (kept.path / "result.json").stat().st_mtime_ns == untouched
     result = cut.result()
-    assert result and result.status == "ok" and result.resumed
+    assert result is not None
+    assert (result.status, result.resumed) == ("ok", True)
     after = {r.completion.request_id: r for r in cut.records()}
     assert len(cut.records()) == len(after) == len(before)
     assert {i: r.completion.text for i, r in after.items()} == {
@@ -152,7 +157,8 @@ def test_resume_refuses_another_recipe(tmp_path: Path, checkpoint: Path) -> None
     out = tmp_path / "run"
     assert ablate("run", file, "--output-dir", out).returncode == 0
     done = ablate("run", file, "sampling.max_tokens=9", "--output-dir", out, "--resume")
-    assert done.returncode == 2 and "another recipe" in done.stderr
+    assert done.returncode == 2
+    assert "another recipe" in done.stderr
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
@@ -176,7 +182,8 @@ def test_nothing_outlives_ablate(
     if sign == signal.SIGINT:
         assert process.returncode == 130
     done = RunDir(out).trial("baseline", 0).result()
-    assert done and done.status == "ok"
+    assert done is not None
+    assert done.status == "ok"
 
 
 def _children_once_hanging(pid: int, out: Path) -> list[psutil.Process]:

@@ -34,7 +34,7 @@ def run_plan(
     """
     console = console or Console(stderr=True)
     recipe = resolved_yaml(plan.recipe)
-    directory = _resumed(plan, recipe, output_dir) if resume else _fresh(plan, output_dir)
+    directory = _resumed(recipe, output_dir) if resume else _fresh(plan, output_dir)
     if not resume:
         write_atomically(directory.path / "recipe.yaml", recipe)
         directory.write_info(_info(plan))
@@ -73,7 +73,7 @@ def _new_name(name: str) -> Path:
     return RUNS / f"{name}-{stamp}"
 
 
-def _resumed(plan: Plan, recipe: str, output_dir: Path | None) -> RunDir:
+def _resumed(recipe: str, output_dir: Path | None) -> RunDir:
     candidates = [output_dir] if output_dir else sorted(RUNS.glob("*"), key=_age)
     for path in candidates:
         kept = path / "recipe.yaml"

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -43,7 +44,9 @@ class Isolation:
         files.path.mkdir(parents=True, exist_ok=True)
         mine, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_child, args=(str(self._directory.path), arm, block, theirs), name=f"{arm}-{block}"
+            target=_child,
+            args=(str(self._directory.path), arm, block, theirs),
+            name=f"{arm}-{block}",
         )
         process.start()
         theirs.close()
@@ -83,10 +86,8 @@ def _watch(
 def _kill(process: ForkServerProcess) -> None:
     """End the process and what it started; it leads a process group of its own."""
     if process.pid is not None:
-        try:
+        with suppress(ProcessLookupError):  # all gone already
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # all gone already
     if process.is_alive():
         process.kill()
     process.join()

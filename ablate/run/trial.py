@@ -20,7 +20,6 @@ from ablate.types import (
     Completion,
     Evidence,
     Load,
-    ModelSpec,
     Problem,
     Record,
     Request,

@@ -24,8 +24,8 @@ def draft_model(spec: ModelSpec, target: Any, sampler: Sampler, k: int) -> Draft
     mine, theirs = model.config.vocab_size, target.config.vocab_size
     if mine != theirs:
         raise TrialError(
-            f"draft model {spec.name!r} has {mine} tokens in its vocabulary and the model {theirs}; "
-            "a draft must share the model's tokenizer"
+            f"draft model {spec.name!r} has a vocabulary of {mine} tokens and the model one of "
+            f"{theirs}; a draft must share the model's tokenizer"
         )
     return DraftModel(model, sampler, k)
 

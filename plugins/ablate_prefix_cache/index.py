@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from struct import pack
 
+from ablate.engines.local.interfaces import Block
+
 
 def block_keys(tokens: Sequence[int], block_size: int) -> list[bytes]:
     """A key for every full block: a hash of all tokens up to its end, so that equal keys mean
@@ -24,7 +26,7 @@ class BlockIndex:
     """Blocks by key, the least recently used first to go."""
 
     def __init__(self) -> None:
-        self._blocks: OrderedDict[bytes, object] = OrderedDict()
+        self._blocks: OrderedDict[bytes, Block] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -32,7 +34,7 @@ class BlockIndex:
     def __contains__(self, key: bytes) -> bool:
         return key in self._blocks
 
-    def leading(self, keys: Sequence[bytes]) -> list[object]:
+    def leading(self, keys: Sequence[bytes]) -> list[Block]:
         """The blocks of the first keys, up to the first that is missing."""
         found = []
         for key in keys:
@@ -42,7 +44,7 @@ class BlockIndex:
             found.append(self._blocks[key])
         return found
 
-    def put(self, key: bytes, block: object) -> None:
+    def put(self, key: bytes, block: Block) -> None:
         self._blocks[key] = block
 
     def evict(self) -> None:

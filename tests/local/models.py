@@ -12,7 +12,9 @@ ARCHITECTURES = ("llama", "qwen2", "qwen3", "mistral")
 END = "<|end|>"
 
 
-def save_random_model(folder: Path, architecture: str = "llama", seed: int = 0, **config: object) -> Path:
+def save_random_model(
+    folder: Path, architecture: str = "llama", seed: int = 0, **config: object
+) -> Path:
     """A random two-layer model of the architecture, loadable by ``from_pretrained``."""
     tokenizer = _byte_tokenizer()
     torch.manual_seed(seed)

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from ablate_draft import Draft
-from ablate_kv_int8 import KvInt8
-from ablate_kv_int8.codec import Int8
-from ablate_ngram import Ngram
-from ablate_prefix_cache import PrefixCache
-from ablate_shortest_first import ShortestFirst
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablate.errors import TrialError
 from ablate.plugins import Plugin
 from ablate.types import Sampling
+from ablate_draft import Draft
+from ablate_kv_int8 import KvInt8
+from ablate_kv_int8.codec import Int8
+from ablate_ngram import Ngram
+from ablate_prefix_cache import PrefixCache
+from ablate_shortest_first import ShortestFirst
 from tests.local.models import save_random_model
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 
@@ -43,7 +43,9 @@ def applied(session: object, name: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_a_perfect_draft_changes_nothing_and_is_accepted(checkpoint: Path, concurrency: int) -> None:
+def test_a_perfect_draft_changes_nothing_and_is_accepted(
+    checkpoint: Path, concurrency: int
+) -> None:
     plugin = Draft(str(checkpoint), k=3)
     session = open_session(checkpoint, plugins={"draft": plugin})
     assert serve(session, PROMPTS, concurrency).texts() == generated(checkpoint, PROMPTS)
@@ -115,7 +117,9 @@ def test_kv_int8_halves_the_cache_and_stays_close(checkpoint: Path) -> None:
     full = serve(plain, PROMPTS)
     small = serve(session, PROMPTS)
     numbers = applied(session, "kv_int8")
-    assert numbers["kv_bytes_per_token"] == pytest.approx(numbers["kv_bytes_per_token_full"] * 18 / 64)
+    assert numbers["kv_bytes_per_token"] == pytest.approx(
+        numbers["kv_bytes_per_token_full"] * 18 / 64
+    )
     largest = [max(u.kv_allocated_bytes for u in s.usage) for s in (full, small)]
     assert largest[1] == largest[0] * 18 // 64
     same = sum(a[0] == b[0] for a, b in zip(full.texts(), small.texts(), strict=True))

@@ -31,7 +31,7 @@ def attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor | None,  # noqa: ARG001 - transformers' signature; groups have their own
     scaling: float | None = None,
     ablate_step: PackedStep | None = None,
     sliding_window: int | None = None,

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ablate.engines.local.batch import Batch, Group
 
 
+# Some tokens' keys and values in a store's own form, each tensor with the tokens in dimension 2.
+Block = tuple[Tensor, ...]
+
+
 @dataclass(eq=False)
 class Seq:
     """A request while it is served. ``tokens`` is the prompt followed by the output so far.
@@ -136,11 +140,11 @@ class KVStore(ABC):
     def commit(self, seq: Seq, length: int) -> None:
         """Keep the first ``length`` tokens of a sequence and roll the rest back."""
 
-    def export(self, seq_id: int, start: int, end: int) -> object:
+    def export(self, seq_id: int, start: int, end: int) -> Block:
         """A copy of tokens ``[start, end)`` in the store's own form (capability shared_blocks)."""
         raise NotImplementedError(f"{type(self).__name__} cannot share blocks")
 
-    def adopt(self, seq_id: int, start: int, block: object) -> None:
+    def adopt(self, seq_id: int, start: int, block: Block) -> None:
         """Write an exported block at ``start`` and commit it (capability shared_blocks)."""
         raise NotImplementedError(f"{type(self).__name__} cannot share blocks")
 
@@ -170,6 +174,7 @@ class Proposer(ABC):
 
     def release(self, seq_id: int) -> None:
         """Forget a sequence that ended or was preempted."""
+        return
 
     @property
     def weight_bytes(self) -> int:
@@ -200,6 +205,7 @@ class DecodeStep(ABC):
 
     def release(self, seq_id: int) -> None:
         """Forget a sequence that ended or was preempted."""
+        return
 
     @property
     def weight_bytes(self) -> int:

@@ -14,7 +14,7 @@ from ablate.types import ModelSpec
 def load_model(model: ModelSpec, device: str) -> Any:
     """A transformers model in eval mode, from safetensors unless pickle was asked for by name."""
     try:
-        loaded = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             model.path,
             revision=model.revision,
             dtype=model.dtype,

@@ -46,7 +46,9 @@ class Loop:
 
     def run(self, load: Load, prompts: Sequence[list[int]], first_id: int) -> None:
         """Serve ``load``, whose prompts are tokenized already; ids count up from ``first_id``."""
-        pending = deque(zip(load.requests, prompts, range(first_id, first_id + len(prompts)), strict=True))
+        pending = deque(
+            zip(load.requests, prompts, range(first_id, first_id + len(prompts)), strict=True)
+        )
         self._start = self._clock.now()
         self._sample_usage()
         while pending or self._in_flight:

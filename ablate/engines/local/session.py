@@ -63,7 +63,7 @@ class LocalSession(Session):
             "ablate_schedule", default_scheduler, cache=cache, limits=limits
         )
         self._parts = Parts(cache, step, scheduler, Codebook(context.model, self.model))
-        self._weights = weight_bytes(self.model) + step.weight_bytes
+        self._weights: int = weight_bytes(self.model) + step.weight_bytes
         self._next_id = 0
         self._counted: Mapping[str, float] = {}
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ablate.engines.local.batch import Batch, Group
-from ablate.engines.local.interfaces import KVStore, Seq
+from ablate.engines.local.interfaces import Block, KVStore, Seq
 from ablate.types import Limits
 
 
@@ -89,7 +89,8 @@ class SlotStore(KVStore):
         self._length: dict[int, int] = {}
         self._keys = [self._empty(0, 0, w, d) for w, d in widths]
         self._values = [self._empty(0, 0, w, d) for w, d in widths]
-        self._where: tuple[Tensor, Tensor] | None = None
+        nowhere = torch.empty(0, dtype=torch.long, device=self.shape.device)
+        self._where = (nowhere, nowhere)  # slot and position of each packed token of the step
         self._rows: list[slice | Tensor] = []
 
     def _empty(self, slots: int, positions: int, width: int, dtype: torch.dtype) -> Tensor:
@@ -154,7 +155,6 @@ class SlotStore(KVStore):
         return torch.tensor(slots, dtype=torch.long, device=self.shape.device)
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
-        assert self._where is not None, "append before begin"
         slots, positions = self._where
         for planes, new in ((self._keys, key), (self._values, value)):
             for plane, part in zip(planes, self.codec.encode(new), strict=True):
@@ -170,12 +170,11 @@ class SlotStore(KVStore):
     def commit(self, seq: Seq, length: int) -> None:
         self._length[seq.id] = length
 
-    def export(self, seq_id: int, start: int, end: int) -> object:
+    def export(self, seq_id: int, start: int, end: int) -> Block:
         slot = self._slot_of[seq_id]
-        return [p[:, slot, :, start:end].clone() for p in (*self._keys, *self._values)]
+        return tuple(p[:, slot, :, start:end].clone() for p in (*self._keys, *self._values))
 
-    def adopt(self, seq_id: int, start: int, block: object) -> None:
-        assert isinstance(block, list), "not a block that this store exported"
+    def adopt(self, seq_id: int, start: int, block: Block) -> None:
         end = start + block[0].shape[2]
         self._reserve(len(self._owner), end)
         slot = self._slot_of[seq_id]

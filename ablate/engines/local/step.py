@@ -63,7 +63,9 @@ class VerifyingStep(DecodeStep):
             return [NOTHING] * len(chunks)
         # a prompt's last chunk is not drafted for: its first token should come as soon as it can
         decoding = [c.seq for c in chunks if c.completes and c.n == 1 and c.seq.remaining > 1]
-        proposed = dict(zip((s.id for s in decoding), self._proposer.propose(decoding), strict=True))
+        proposed = dict(
+            zip((s.id for s in decoding), self._proposer.propose(decoding), strict=True)
+        )
         return [proposed.get(c.seq.id, NOTHING) for c in chunks]
 
     def _commit(self, chunks: Sequence[Chunk], new: Sequence[Sequence[int]]) -> None:
