@@ -6,13 +6,15 @@ problem instead of stopping at the first, and puts each into words.
 
 from __future__ import annotations
 
+import math
 import re
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from omegaconf import DictConfig, OmegaConf
+import yaml
+from omegaconf import OmegaConf
 from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
 
 from ablate.errors import RecipeError, did_you_mean
@@ -50,19 +52,20 @@ def build(cls: type[T], options: object, where: str) -> tuple[T | None, list[str
     """
     try:
         hints = get_type_hints(cls)
-        template = OmegaConf.structured(cls)
+        checked = OmegaConf.structured(cls)
+        OmegaConf.set_readonly(checked, False)  # it takes that over from the frozen class
     except Exception as error:  # a third party's annotations can be wrong in any way
         return None, [f"{where}: the options of {cls.__name__} cannot be read: {_line(error)}"]
     if options is None:
         options = {}
     if not isinstance(options, Mapping):
-        return None, [f"{where}: must be a mapping of options, got {options!r}"]
+        return None, [f"{where}: must be a mapping of options, got {shorten(options)}"]
     known = {f.name: f for f in fields(cls) if f.init}  # type: ignore[arg-type]
     problems = _unknown(options, known, where)
     problems += _missing(options, known, where)
     values: dict[str, Any] = {}
     for name in (key for key in options if key in known):
-        value, wrong = _value(template, name, hints[name], options[name], join(where, name))
+        value, wrong = _value(checked, name, hints[name], options[name], join(where, name))
         values[name] = value
         problems += wrong
     return (None, problems) if problems else _make(cls, values, where)
@@ -82,6 +85,8 @@ def type_text(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(type_text(a) for a in get_args(hint))
     kind = origin or hint
+    if kind in (list, tuple) and get_args(hint):
+        return f"a list ({type_text(get_args(hint)[0])} each)"
     return WORDS.get(kind) or ("a mapping" if is_dataclass(kind) else str(kind))
 
 
@@ -107,18 +112,18 @@ def _missing(options: Mapping[Any, Any], known: Mapping[str, Field[Any]], where:
 
 
 def _value(
-    template: Any, name: str, hint: Any, value: object, where: str
+    checked: Any, name: str, hint: Any, value: object, where: str
 ) -> tuple[Any, Sequence[str]]:
     if isinstance(hint, type) and is_dataclass(hint):
         return build(hint, value, where)
     try:
-        merged = cast("DictConfig", OmegaConf.merge(template, {name: escape(value)}))
-        converted = merged[name]
+        OmegaConf.update(checked, name, escape(value))
+        converted = checked[name]
         return OmegaConf.to_object(converted) if OmegaConf.is_config(converted) else converted, []
     except ConfigKeyError as error:
         return None, [f"{where}: {_line(error)}"]
     except (OmegaConfBaseException, OverflowError):
-        return None, [f"{where}: must be {type_text(hint)}, got {value!r}{_choice(hint, value)}"]
+        return None, [f"{where}: {_mismatch(hint, value)}"]
 
 
 def escape(value: Any) -> Any:
@@ -130,10 +135,17 @@ def escape(value: Any) -> Any:
     return [escape(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-def _choice(hint: Any, value: object) -> str:
-    choices = [c for c in get_args(hint) if isinstance(c, str)]
-    named = get_origin(hint) is Literal and isinstance(value, str)
-    return f".{did_you_mean(str(value), choices)}" if named else ""
+def _mismatch(hint: Any, value: object) -> str:
+    if get_origin(hint) is Literal:
+        choices = [str(choice) for choice in get_args(hint)]
+        return f"there is no choice {shorten(value)}.{did_you_mean(str(value), choices)}"
+    return f"must be {type_text(hint)}, got {shorten(value)}"
+
+
+def shorten(value: object) -> str:
+    """What was given, short enough for a sentence."""
+    shown = repr(value)
+    return shown if len(shown) <= 100 else f"{shown[:97]}..."
 
 
 def _make(cls: type[T], values: Mapping[str, Any], where: str) -> tuple[T | None, list[str]]:
@@ -152,8 +164,10 @@ def _default(field: Field[Any]) -> str | None:
 
 
 def text(value: object) -> str:
-    """A value as a recipe would write it."""
-    return OmegaConf.to_yaml({"_": escape(value)})[2:].strip() if not is_dataclass(value) else "{}"
+    """A value as a recipe would write it, on one line."""
+    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    dumped = yaml.safe_dump({"_": plain}, default_flow_style=True, width=math.inf)
+    return dumped.strip()[len("{_: ") : -1]
 
 
 def _line(error: Exception) -> str:

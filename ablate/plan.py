@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, count, product
 from itertools import combinations as pairs
 from random import Random
+from typing import Any
 
 from ablate.arrivals import Arrival, Batch
 from ablate.compatibility import incompatibilities
@@ -55,6 +56,7 @@ class Plan:
     recipe: Recipe
     arms: tuple[Arm, ...]
     trials: tuple[TrialPlan, ...]
+    levels: tuple[Level, ...] = ()
 
 
 def make_plan(recipe: Recipe, available: Installed | None = None) -> Plan:
@@ -66,12 +68,15 @@ def make_plan(recipe: Recipe, available: Installed | None = None) -> Plan:
     for problem in value_problems(recipe):
         components.problem(problem)
     factors = make_levels(recipe, components)
-    for level in chain.from_iterable(factors):
-        _check_settings(recipe, level, components)
-    arms = _arms(recipe, _combinations(recipe, factors, components), components)
+    settings = _Settings(recipe)
+    levels = tuple(chain.from_iterable(factors))
+    for level in levels:
+        settings.check(level, components)
+    chosen = _combinations(recipe, factors, components)
+    arms = _arms(settings, chosen, components)
     if components.problems:
         raise RecipeError(components.problems)
-    return Plan(recipe, arms, _trials(recipe, arms))
+    return Plan(recipe, arms, _trials(recipe, arms), levels)
 
 
 def _combinations(
@@ -86,13 +91,15 @@ def _combinations(
     return [()]
 
 
-def _arms(recipe: Recipe, chosen: Sequence[Combination], components: Components) -> tuple[Arm, ...]:
+def _arms(
+    settings: _Settings, chosen: Sequence[Combination], components: Components
+) -> tuple[Arm, ...]:
     """The arms, the baseline first and, where a noise floor is wanted, its replicate second."""
     arms: dict[str, Arm] = {}
     conflicts: dict[str, list[str]] = {}
     for combination in chosen:
         name = _unique(_id(combination), arms)
-        arm, found = _arm(recipe, combination, name, components)
+        arm, found = _arm(settings, combination, name, components)
         for conflict in found:
             conflicts.setdefault(conflict, []).append(name)
         if arm:
@@ -101,19 +108,20 @@ def _arms(recipe: Recipe, chosen: Sequence[Combination], components: Components)
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         components.problem(f"arm {names[0]}{others}: {conflict}")
     made = list(arms.values())
-    if recipe.floor and made:
+    if made and made[0].recipe.floor:
         again = replace(made[0].info, id=f"{BASELINE}-again", replicate=1)
         made.insert(1, replace(made[0], info=again))
     return tuple(made)
 
 
 def _arm(
-    recipe: Recipe, combination: Combination, name: str, components: Components
+    settings: _Settings, combination: Combination, name: str, components: Components
 ) -> tuple[Arm | None, list[str]]:
-    applied, problems = _applied(recipe, combination)
-    problems += _overlaps(combination)
+    problems = _overlaps(combination)
+    applied, wrong = settings.applied(combination)
     if applied is None:
-        return None, problems
+        known = any(settings.applied((level,))[0] is None for level in combination)
+        return None, problems if known or problems else wrong
     engine = components.engine(applied)
     arrival = components.arrival(applied)
     domains = components.domains(applied)
@@ -124,32 +132,42 @@ def _arm(
     problems += incompatibilities(plugins, applied.engine[0], engine, components.engines())
     info = ArmInfo(
         id=name,
-        levels=dict.fromkeys(recipe.factors, OFF) | {c.factor: c.label for c in combination},
+        levels=dict.fromkeys(applied.factors, OFF) | {c.factor: c.label for c in combination},
         plugins={n: asdict(p) for n, p in plugins.items()},
         settings={k: v for level in combination for k, v in level.settings.items()},
     )
     return Arm(info, applied, plugins, engine, domains, arrival), problems
 
 
-def _applied(recipe: Recipe, combination: Combination) -> tuple[Recipe | None, list[str]]:
-    """The recipe with the levels' settings, and what is wrong with them."""
-    settings = [(k, v) for level in combination for k, v in level.settings.items()]
-    if not settings:
-        return recipe, []
-    tree = to_tree(recipe)
-    problems = [p for key, value in settings if (p := assign(tree, key, value))]
-    applied, wrong = parse(tree, recipe.base)
-    return applied, [*problems, *wrong]
+class _Settings:
+    """The recipe as arms see it, parsed once for each choice of ``set`` levels."""
 
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._applied: dict[str, tuple[Recipe | None, list[str]]] = {}
 
-def _check_settings(recipe: Recipe, level: Level, components: Components) -> None:
-    if not level.settings:
-        return
-    applied, problems = _applied(recipe, (level,))
-    for problem in problems:
-        components.problem(f"{level.where}.set: {problem}")
-    if applied == recipe and not level.plugins:
-        components.problem(f"{level.where}.set: changes nothing; the recipe says the same")
+    def applied(self, combination: Combination) -> tuple[Recipe | None, list[str]]:
+        """The recipe with the levels' settings, and what is wrong with them."""
+        settings = [(k, v) for level in combination for k, v in level.settings.items()]
+        if not settings:
+            return self._recipe, []
+        if str(settings) not in self._applied:
+            self._applied[str(settings)] = self._apply(settings)
+        return self._applied[str(settings)]
+
+    def check(self, level: Level, components: Components) -> None:
+        """Report what is wrong with one level by itself."""
+        recipe, problems = self.applied((level,))
+        for problem in problems:
+            components.problem(f"{level.where}.set: {problem}")
+        if level.settings and recipe == self._recipe:
+            components.problem(f"{level.where}.set: changes nothing; the recipe says the same")
+
+    def _apply(self, settings: Sequence[tuple[str, Any]]) -> tuple[Recipe | None, list[str]]:
+        tree = to_tree(self._recipe)
+        problems = [p for key, value in settings if (p := assign(tree, key, value))]
+        applied, wrong = parse(tree, self._recipe.base)
+        return applied, [*problems, *wrong]
 
 
 def _overlaps(combination: Combination) -> list[str]:

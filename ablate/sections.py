@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.models import ModelConfig, is_path, shipped
-from ablate.options import build
+from ablate.options import build, shorten
 from ablate.yamlfile import expand
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|m|h)")
@@ -37,7 +37,9 @@ class SectionReader:
     def engine(self, value: object) -> tuple[str, Options]:
         value = expand("engine", value)
         if not isinstance(value, Mapping) or len(value) != 1:
-            self.problems.append(f"engine: must be one engine, as a name or mapping, got {value!r}")
+            self.problems.append(
+                f"engine: must be one engine, as a name or mapping, got {shorten(value)}"
+            )
             return "", {}
         name, options = next(iter(value.items()))
         return str(name), self._options(options, f"engine.{name}")
@@ -48,7 +50,9 @@ class SectionReader:
             self.problems.append(f"domains: {name} is listed twice")
         value = expand("domains", value)
         if not isinstance(value, Mapping):
-            self.problems.append(f"domains: must be a mapping or a list of names, got {value!r}")
+            self.problems.append(
+                f"domains: must be a mapping or a list of names, got {shorten(value)}"
+            )
             return {}
         return {str(name): self._options(o, f"domains.{name}") for name, o in value.items()}
 
@@ -57,7 +61,9 @@ class SectionReader:
 
     def factors(self, value: object) -> dict[str, tuple[Options, ...]]:
         if not isinstance(value, Mapping):
-            self.problems.append(f"factors: must be a mapping of lists of levels, got {value!r}")
+            self.problems.append(
+                f"factors: must be a mapping of lists of levels, got {shorten(value)}"
+            )
             return {}
         return {name: self._levels(v, f"factors.{name}") for name, v in value.items()}
 
@@ -68,7 +74,9 @@ class SectionReader:
             return float(match[1]) * SECONDS[match[2]]
         if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf:
             return float(value)
-        self.problems.append(f"{where}: must be seconds or a duration such as 200ms, got {value!r}")
+        self.problems.append(
+            f"{where}: must be seconds or a duration such as 200ms, got {shorten(value)}"
+        )
         return math.nan
 
     def slo(self, value: object) -> dict[str, float]:
@@ -77,7 +85,9 @@ class SectionReader:
 
     def _levels(self, value: object, where: str) -> tuple[Options, ...]:
         if not isinstance(value, list) or not value:
-            self.problems.append(f"{where}: must be a list of at least one level, got {value!r}")
+            self.problems.append(
+                f"{where}: must be a list of at least one level, got {shorten(value)}"
+            )
             return ()
         return tuple(self._level(level, f"{where}[{i}]") for i, level in enumerate(value))
 
@@ -89,7 +99,8 @@ class SectionReader:
             return {value: {}}
         if not isinstance(value, Mapping) or not value:
             self.problems.append(
-                f"{where}: must be a plugin, {{plugin: options}} or {{set: keys}}, got {value!r}"
+                f"{where}: must be a plugin, {{plugin: options}} or {{set: keys}}, "
+                f"got {shorten(value)}"
             )
             return {}
         return {name: self._options(options, f"{where}.{name}") for name, options in value.items()}
@@ -98,7 +109,7 @@ class SectionReader:
         if value is None:
             return {}
         if not isinstance(value, Mapping):
-            self.problems.append(f"{where}: must be a mapping, got {value!r}")
+            self.problems.append(f"{where}: must be a mapping, got {shorten(value)}")
             return {}
         return {key: self._located(v, key) for key, v in value.items()}
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from ablate.errors import RecipeError
-from ablate.options import join
+from ablate.options import join, shorten
 
 Tree = dict[str, Any]
 
@@ -109,7 +109,7 @@ def _hindrance(node: Any, step: str, at: str) -> str | None:
     if isinstance(node, dict):
         return None
     if not isinstance(node, list):
-        return f"{at} is {node!r}, which has no key {step!r}"
+        return f"{at} is {shorten(node)}, which has no key {step!r}"
     if not step.isdecimal() or int(step) > len(node):
         return f"{at} is a list of {len(node)}; {step!r} is no place in it"
     return None

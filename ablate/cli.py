@@ -1,0 +1,178 @@
+"""The command line: ``ablate run``, ``plan``, ``plugins`` and ``report``.
+
+Exit codes: 0, all is well; 1, the run ended and some of its trials failed; 2, the user has
+something to put right; 130, interrupted; 141, nobody reads the output any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablate import __version__
+from ablate.errors import AblateError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ablate.plan import Plan
+    from ablate.store import RunDir
+
+PIPE_WIDTH = 120
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    args = _parse(given)
+    try:
+        code: int = args.command(args)
+        sys.stdout.flush()
+        return code
+    except AblateError as error:
+        _complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say_how_to_resume(args, given)
+        return 130
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit, and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parse(given: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    args, rest = parser.parse_known_args(given)
+    # argparse stops collecting overrides at the first option; they may stand behind it, too.
+    unknown = [a for a in rest if "=" not in a or a.startswith("-") or "overrides" not in args]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if "overrides" in args:
+        args.overrides += rest
+    return args
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ablate",
+        description="Which inference optimizations to switch on, measured domain by domain.",
+        epilog="Exit codes: 0 all is well, 1 some trials failed, 2 something to put right.",
+    )
+    parser.add_argument("--version", action="version", version=f"ablate {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="measure every arm of a recipe, and report")
+    _add_recipe(run)
+    run.add_argument(
+        "--output-dir",
+        type=Path,
+        metavar="DIR",
+        help="the run's folder (default: runs/NAME-TIME)",
+    )
+    run.add_argument(
+        "--resume",
+        action="store_true",
+        help="run what is missing of DIR, or of the newest run of this recipe",
+    )
+    run.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    run.set_defaults(command=_run)
+    plan = commands.add_parser("plan", help="check a recipe: arms, trials, conflicts, tokens")
+    _add_recipe(plan)
+    plan.set_defaults(command=_plan)
+    plugins = commands.add_parser(
+        "plugins", help="what is installed, and which engines it supports"
+    )
+    plugins.set_defaults(command=_plugins)
+    report = commands.add_parser("report", help="print and write the report of a run again")
+    report.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    report.set_defaults(command=_report)
+    return parser
+
+
+def _add_recipe(command: argparse.ArgumentParser) -> None:
+    command.add_argument("recipe", type=Path, metavar="RECIPE", help="a YAML file")
+    command.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="set a key of the recipe, such as sampling.max_tokens=1024",
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    plan = _planned(args)
+    if args.dry_run:
+        return _show_plan(plan)
+    from ablate.run import run_plan
+
+    return _report_on(run_plan(plan, args.output_dir, args.resume))
+
+
+def _plan(args: argparse.Namespace) -> int:
+    return _show_plan(_planned(args))
+
+
+def _planned(args: argparse.Namespace) -> Plan:
+    from ablate.plan import make_plan
+    from ablate.recipe import load_recipe
+
+    return make_plan(load_recipe(args.recipe, args.overrides))
+
+
+def _show_plan(plan: Plan) -> int:
+    from ablate.show import print_plan
+
+    print_plan(plan, _console())
+    return 0
+
+
+def _plugins(_: argparse.Namespace) -> int:
+    from ablate.plugins import installed
+    from ablate.show import print_plugins
+
+    print_plugins(installed(), _console())
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    from ablate.store import RunDir
+
+    return _report_on(RunDir(args.run_dir))
+
+
+def _report_on(run_dir: RunDir) -> int:
+    """Write and print a run's report; 1 if a trial is missing or failed."""
+    from ablate.report import print_report, write_report
+
+    print_report(write_report(run_dir), _console())
+    info = run_dir.info()
+    ended = [t.result.status for t in run_dir.trials(info)]
+    return 0 if ended == ["ok"] * (len(info.arms) * info.blocks) else 1
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # A pipe has no width of its own, and 80 columns would fold the tables.
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+
+
+def _complain(error: AblateError) -> None:
+    problems = getattr(error, "problems", ())
+    if len(problems) > 1:
+        print(f"ablate: error: {len(problems)} problems", file=sys.stderr)
+        print(*(f"  - {p}" for p in problems), sep="\n", file=sys.stderr)
+    else:
+        print(f"ablate: error: {error}", file=sys.stderr)
+
+
+def _say_how_to_resume(args: argparse.Namespace, given: Sequence[str]) -> None:
+    print("\nablate: interrupted", file=sys.stderr)
+    if args.command is _run:
+        again = given if args.resume else [*given, "--resume"]
+        print(f"ablate: to go on: ablate {shlex.join(again)}", file=sys.stderr)
