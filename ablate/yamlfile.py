@@ -39,7 +39,7 @@ def read_yaml(path: Path) -> Tree:
     except yaml.YAMLError as error:
         raise RecipeError([f"{path}{_yaml_words(error)}"]) from None
     except (OmegaConfBaseException, ValueError) as error:
-        raise RecipeError([f"{path}: {_first_line(error)}"]) from None
+        raise RecipeError([f"{path}: {_placed(error)}"]) from None
     tree = OmegaConf.to_container(loaded)
     if not tree:
         raise RecipeError([f"{path} is empty; a recipe has at least model and domains"])
@@ -140,7 +140,7 @@ def resolve(tree: Tree) -> tuple[Tree, list[str]]:
     try:
         config = OmegaConf.create(tree)
     except OmegaConfBaseException as error:
-        return {}, [f"{getattr(error, 'full_key', None) or 'recipe'}: {_first_line(error)}"]
+        return {}, [_placed(error)]
     resolved = _plain(config, "", problems)
     return resolved, problems
 
@@ -182,6 +182,12 @@ def _yaml_words(error: yaml.YAMLError) -> str:
     if mark is None or problem is None:
         return f": {_first_line(error)}"
     return f":{mark.line + 1}:{mark.column + 1}: {problem}"
+
+
+def _placed(error: Exception) -> str:
+    """The error's first line, after the key that it is about."""
+    key = getattr(error, "full_key", None)
+    return f"{key}: {_first_line(error)}" if key else _first_line(error)
 
 
 def _first_line(error: Exception) -> str:
