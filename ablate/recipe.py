@@ -39,7 +39,7 @@ class Recipe:
     domains: Mapping[str, Mapping[str, Any]]
     engine: tuple[str, Mapping[str, Any]] = ("local", {})
     sampling: Sampling = field(default_factory=Sampling)
-    workload: Mapping[str, Any] = field(default_factory=dict)
+    workload: Mapping[str, Any] = field(default_factory=lambda: {"arrival": "batch"})
     factors: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     design: str = "factorial"
     blocks: int = 3

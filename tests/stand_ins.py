@@ -46,7 +46,9 @@ class Count(Domain):
 
     def problems(self) -> Sequence[Problem]:
         n = self.limit if self.limit is not None else 10
-        return [Problem(str(i), "count", f"{i}?", str(i), solution="a " * self.words) for i in range(n)]
+        return [
+            Problem(str(i), "count", f"{i}?", str(i), solution="a " * self.words) for i in range(n)
+        ]
 
     def extract(self, visible: str) -> str | None:
         return visible or None

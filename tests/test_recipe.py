@@ -178,7 +178,15 @@ class TestMessages:
     def test_all_at_once(self, write_recipe: WriteRecipe) -> None:
         text = "modell: x\ndomains: 3\nblocks: many\nfactors: {w: {}}\nslo: {ttft: x}"
         problems = problems_of(write_recipe(text), "nonsense")
-        for word in ("nonsense", "modell", "model:", "domains:", "blocks:", "factors.w:", "slo.ttft"):
+        for word in (
+            "nonsense",
+            "modell",
+            "model:",
+            "domains:",
+            "blocks:",
+            "factors.w:",
+            "slo.ttft",
+        ):
             assert sum(p.startswith((word, f"override '{word}")) for p in problems) == 1
 
     def test_files_that_cannot_be_read(self, tmp_path: Path) -> None:
@@ -214,9 +222,9 @@ recipes = st.builds(
     workload=options.map(lambda o: {"arrival": "batch", **o}),
     factors=st.dictionaries(
         names,
-        st.lists(st.dictionaries(names, options, min_size=1, max_size=2), min_size=1, max_size=2).map(
-            tuple
-        ),
+        st.lists(
+            st.dictionaries(names, options, min_size=1, max_size=2), min_size=1, max_size=2
+        ).map(tuple),
         max_size=2,
     ),
     design=st.sampled_from(["factorial", "cumulative"]),
@@ -276,7 +284,10 @@ class TestOptions:
         ]
 
     def test_reports_what_the_component_refuses(self) -> None:
-        assert build(Component, {"bits": 9}, "a.b") == (None, ["a.b: more than 8 bits save nothing"])
+        assert build(Component, {"bits": 9}, "a.b") == (
+            None,
+            ["a.b: more than 8 bits save nothing"],
+        )
 
     @given(st.dictionaries(names | st.integers(), scalars | st.lists(scalars)) | scalars)
     def test_never_raises(self, options: object) -> None:

@@ -1,0 +1,373 @@
+"""Plans: arms, labels, trials, and every conflict found before anything is loaded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.domains.base import Domain
+from ablate.errors import RecipeError
+from ablate.estimate import estimate
+from ablate.plan import Plan, make_plan
+from ablate.recipe import ModelConfig, Recipe, load_recipe
+from ablate.types import Sampling
+from tests import stand_ins
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+INSTALLED = stand_ins.available()
+
+A = {"loader": {"bits": 4}}
+B = {"speculator": {}}
+C = {"set": {"sampling.max_tokens": 64}}
+
+
+def recipe(**keys: Any) -> Recipe:
+    return Recipe(
+        **{"name": "test", "model": ModelConfig("some/model"), "domains": {"count": {}}, **keys}
+    )
+
+
+def plan(**keys: Any) -> Plan:
+    return make_plan(recipe(**keys), INSTALLED)
+
+
+def ids(**keys: Any) -> list[str]:
+    return [arm.info.id for arm in plan(floor=False, **keys).arms]
+
+
+def refusal(**keys: Any) -> str:
+    with pytest.raises(RecipeError) as caught:
+        plan(**keys)
+    return "\n".join(caught.value.problems)
+
+
+THREE = {"w": (A,), "d": (B,), "t": (C,)}
+
+
+class TestDesigns:
+    def test_factorial(self) -> None:
+        made = ids(factors=THREE)
+        assert made[0] == "baseline"
+        assert len(set(made)) == 8
+        assert "loader+speculator+max_tokens64" in made
+
+    def test_one_at_a_time(self) -> None:
+        made = ids(factors=THREE, design="one-at-a-time")
+        assert made == ["baseline", "loader", "speculator", "max_tokens64"]
+
+    def test_leave_one_out(self) -> None:
+        assert ids(factors=THREE, design="leave-one-out") == [
+            "baseline",
+            "loader+speculator+max_tokens64",
+            "speculator+max_tokens64",
+            "loader+max_tokens64",
+            "loader+speculator",
+        ]
+
+    def test_leaving_out_the_only_factor_is_the_baseline(self) -> None:
+        assert ids(factors={"w": (A,)}, design="leave-one-out") == ["baseline", "loader"]
+
+    def test_cumulative(self) -> None:
+        two = {"loader": {"bits": 3}}
+        assert ids(factors={"w": (A, two), "d": (B,)}, design="cumulative") == [
+            "baseline",
+            "loader-bits4",
+            "loader-bits3",
+            "loader-bits4+speculator",
+        ]
+
+    def test_no_factors_is_the_baseline_and_its_noise(self) -> None:
+        made = plan()
+        assert [(a.info.id, a.info.replicate) for a in made.arms] == [
+            ("baseline", 0),
+            ("baseline-again", 1),
+        ]
+        assert made.arms[0].plugins == {}
+
+    def test_a_factorial_that_explodes_is_refused(self) -> None:
+        factors = {f"f{i}": ({"set": {"warmup": i + 5}},) for i in range(40)}
+        assert "design: factorial makes 1099511627776 arms" in refusal(factors=factors)
+
+
+class TestArms:
+    def test_levels_name_the_options_that_differ(self) -> None:
+        levels = ({"loader": {"bits": 3}}, {"loader": {}}, {"loader": {"bits": 3, "name": "a/b c"}})
+        assert ids(factors={"w": levels}) == [
+            "baseline",
+            "loader-bits3-name-x",
+            "loader-bits4-name-x",
+            "loader-bits3-name-b-c",
+        ]
+
+    def test_what_an_arm_says_of_itself(self) -> None:
+        arm = plan(factors={"w": (A,), "t": (C,)}).arms[-1]
+        assert arm.info.levels == {"w": "loader", "t": "max_tokens64"}
+        assert arm.info.plugins == {"loader": {"bits": 4, "name": "x"}}
+        assert arm.info.settings == {"sampling.max_tokens": 64}
+        assert arm.plugins == {"loader": stand_ins.Loader(4)}
+
+    def test_settings_reach_every_part(self) -> None:
+        settings = {
+            "model": "other/model",
+            "domains.count.limit": 1,
+            "engine": "server",
+            "workload.concurrency": 2,
+        }
+        arm = plan(factors={"all": ({"set": settings},)}).arms[-1]
+        assert arm.recipe.model == ModelConfig("other/model")
+        assert arm.domains == {"count": stand_ins.Count(limit=1)}
+        assert arm.engine == stand_ins.Server()
+        assert arm.arrival.in_flight == 2
+
+    def test_a_level_may_switch_on_and_set(self) -> None:
+        arm = plan(factors={"both": ({**A, **C},)}).arms[-1]
+        assert (arm.info.id, arm.recipe.sampling.max_tokens) == ("loader+max_tokens64", 64)
+
+    def test_long_ids_are_cut_and_stay_unique(self) -> None:
+        long = [{"set": {"workload.concurrency": 10**38 + i}} for i in range(2)]
+        keys = (
+            "warmup",
+            "timeout",
+            "sampling.max_tokens",
+            "sampling.samples",
+            "domains.count.seed",
+        )
+        others = {key: ({"set": {key: 10**25}},) for key in keys}
+        made = ids(factors={"long": tuple(long), **others})
+        assert max(map(len, made)) == 120
+        assert len(set(made)) == len(made) == 3 * 2**5
+
+    @given(
+        st.lists(
+            st.lists(
+                st.builds(
+                    lambda b, n: {"loader": {"bits": b, "name": n}},
+                    st.integers(2, 9),
+                    st.text(max_size=200),
+                ),
+                min_size=1,
+                max_size=4,
+                unique_by=str,
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        st.sampled_from(["one-at-a-time", "factorial"]),
+    )
+    def test_ids_are_unique_and_safe(
+        self, factors: list[list[dict[str, Any]]], design: str
+    ) -> None:
+        named = {f"f{i}": tuple(levels) for i, levels in enumerate(factors)}
+        if design == "factorial":
+            named = dict(list(named.items())[:1])
+        made = ids(factors=named, design=design)
+        assert len(set(made)) == len(made) == 1 + sum(map(len, named.values()))
+        for name in made:
+            assert len(name) <= 124
+            assert not set(name) & set('/\\:*?"<>| \0\n')
+            assert not name.startswith(".")
+
+
+class TestTrials:
+    def test_every_arm_once_a_block_in_an_order_of_its_own(self) -> None:
+        made = plan(factors={"w": (A,), "d": (B,)}, blocks=6)
+        orders = [tuple(t.arm.info.id for t in made.trials if t.block == b) for b in range(6)]
+        everyone = sorted(arm.info.id for arm in made.arms)
+        assert all(sorted(order) == everyone for order in orders)
+        assert len(set(orders)) > 1
+        assert [t.block for t in made.trials] == sorted(t.block for t in made.trials)
+
+    def test_the_seed_decides(self) -> None:
+        def order(seed: int) -> list[str]:
+            made = plan(factors={"w": (A,), "d": (B,)}, blocks=6, seed=seed)
+            return [t.arm.info.id for t in made.trials]
+
+        assert order(1) == order(1) != order(2)
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("keys", "message"),
+        [
+            (
+                {"factors": {"w": ({"lodaer": {}},)}},
+                "there is no plugin 'lodaer'. Did you mean 'loader'?",
+            ),
+            (
+                {"factors": {"w": ({"broken": {}},)}},
+                "factors.w[0]: plugin 'broken' of shaky 0.3 is installed but cannot be loaded: "
+                "ImportError: no luck",
+            ),
+            (
+                {"factors": {"w": ({"loader": {"bit": 3}},)}},
+                "factors.w[0].loader.bit: there is no such",
+            ),
+            (
+                {"factors": {"w": ({"loader": {"bits": 1}},)}},
+                "factors.w[0].loader: bits must be at least 2",
+            ),
+            (
+                {"factors": {"w": (A, {"loader": {}})}},
+                "factors.w[1]: is the same level as factors.w[0]",
+            ),
+            ({"factors": {"w": (A,), "v": (A,)}}, "factors 'w' and 'v' both switch on 'loader'"),
+            (
+                {"factors": {"a": (C,), "b": ({"set": {"sampling": {"max_tokens": 3}}},)}},
+                "factors 'a' and 'b' both set sampling",
+            ),
+            (
+                {"factors": {"w": ({"set": {"blocks": 9}},)}},
+                "factors.w[0].set.blocks: is shared by all",
+            ),
+            (
+                {"factors": {"w": ({"set": {"seed": 9}},)}},
+                "factors.w[0].set.seed: is shared by all",
+            ),
+            (
+                {"factors": {"w": ({"set": {"sampling.max_token": 9}},)}},
+                "factors.w[0].set: sampling.max_token: there is no such key. Did you mean",
+            ),
+            ({"factors": {"w": ({"set": {"warmup": 4}},)}}, "factors.w[0].set: changes nothing"),
+            (
+                {"factors": {"w": ({"set": {"engine": "locl"}},)}},
+                "there is no engine 'locl'. Did you mean",
+            ),
+            ({"engine": ("vllm", {})}, "engine: there is no engine 'vllm'. Known: local, server."),
+            ({"engine": ("local", {"devise": 1})}, "engine.local.devise: there is no such key."),
+            (
+                {"domains": {"cuont": {}}},
+                "domains: there is no domain 'cuont'. Did you mean 'count'?",
+            ),
+            ({"domains": {"count": {"limit": 0}}}, "domains.count: is empty"),
+            (
+                {"domains": {"count": {"limit": "x"}}},
+                "domains.count.limit: must be a whole number or null",
+            ),
+            ({"domains": {"stray": {}}}, "its problems say that they are of domain 'count'"),
+            (
+                {"workload": {"arrival": "gama"}},
+                "there is no arrival 'gama'. Did you mean 'gamma'?",
+            ),
+            ({"workload": {"arrival": "gamma"}}, "workload.request_rate: a value is needed"),
+            ({"workload": {"concurrency": 0}}, "workload: concurrency must be at least 1"),
+            ({"model": ModelConfig("./nowhere")}, "does not exist"),
+            ({"blocks": 0}, "blocks: must be at least 1, got 0"),
+            ({"design": "full"}, "design: must be one of factorial"),
+            (
+                {"factors": {"w": (A,), "v": ({"other": {}},)}},
+                "arm loader+other: 'loader' and 'other' both supply ablate_load_model",
+            ),
+            (
+                {"factors": {"w": (A,), "v": ({"other": {}},)}, "engine": ("server", {})},
+                "arm loader+other: 'loader' and 'other' both set engine argument 'quantization.",
+            ),
+            (
+                {"factors": {"d": (B,), "c": ({"one_way": {}},)}},
+                "arm speculator+one_way: 'speculator' needs 'rollback', which 'one_way' takes away",
+            ),
+            (
+                {"factors": {"d": (B,)}, "engine": ("server", {})},
+                "arm speculator: 'speculator' does not support engine 'server'; it supports: local",
+            ),
+            ({"factors": {"d": ({"unfit": {}},)}}, "arm unfit: unfit: needs a flux capacitor"),
+            (
+                {"factors": {"d": ({"unfit": {}},)}},
+                "needs 'logits', which engine 'local' does not offer",
+            ),
+        ],
+    )
+    def test_each(self, keys: dict[str, Any], message: str) -> None:
+        assert message in refusal(**keys)
+
+    def test_a_conflict_is_told_once(self) -> None:
+        factors = {"w": (A,), "v": ({"other": {}},), "d": (B,)}
+        told = refusal(factors=factors).splitlines()
+        assert len(told) == 1
+        assert told[0].startswith("arm loader+other and 1 more: ")
+
+    def test_all_at_once(self) -> None:
+        told = refusal(
+            domains={"nope": {}, "count": {"limit": 0}},
+            engine=("nope", {}),
+            workload={"arrival": "nope"},
+            factors={"w": ({"nope": {}},), "t": ({"set": {"nope": 1}},)},
+            model=ModelConfig("./nope"),
+            blocks=0,
+        )
+        for place in ("domains: ", "domains.count: ", "engine: ", "workload: ", "factors.w[0]: "):
+            assert place in told
+        for place in ("factors.t[0].set: ", "model ", "blocks: "):
+            assert place in told
+
+    def test_a_domain_that_cannot_be_loaded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def gone(_: Domain) -> Any:
+            raise OSError("the data moved")
+
+        monkeypatch.setattr(stand_ins.Count, "problems", gone)
+        assert "domains.count: cannot be loaded: OSError: the data moved" in refusal(
+            domains={"count": {"limit": 12345}}
+        )
+
+    def test_a_hook_that_raises(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fails(self: object, engine: str) -> Any:
+            raise KeyError("oops")
+
+        monkeypatch.setattr(stand_ins.Unfit, "ablate_requirements", stand_ins.hookimpl(fails))
+        assert "a plugin failed while planning: KeyError" in refusal(
+            factors={"d": ({"unfit": {}},)}
+        )
+
+
+class TestEstimate:
+    def test_counts(self) -> None:
+        made = plan(
+            factors={"t": (C,)}, blocks=2, sampling=Sampling(samples=3, max_tokens=100), floor=True
+        )
+        sizes = estimate(made)
+        assert sizes.requests_per_trial == {"baseline": 9, "baseline-again": 9, "max_tokens64": 9}
+        assert sizes.requests == 54
+        assert sizes.most_output_tokens == 18 * (100 + 100 + 64)
+        assert sizes.expected_output_tokens is None
+
+    def test_expects_answers_as_long_as_the_worked_ones(self, tmp_path: Path) -> None:
+        from tokenizers import Tokenizer, models, pre_tokenizers
+
+        tokenizer = Tokenizer(models.WordLevel({"a": 0, "?": 1}, unk_token="?"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        tokenizer.save(str(tmp_path / "tokenizer.json"))
+        (tmp_path / "config.json").write_text("{}")
+        (tmp_path / "model.safetensors").write_bytes(b"")
+        made = plan(
+            model=ModelConfig(str(tmp_path)),
+            domains={"count": {"limit": 2, "words": 5}},
+            factors={"t": ({"set": {"sampling.max_tokens": 4}},)},
+            floor=False,
+            blocks=1,
+        )
+        assert estimate(made).expected_output_tokens == 2 * (5 + 1) + 2 * 4
+
+
+@pytest.mark.parametrize("file", sorted(RECIPES.glob("*.yaml")), ids=lambda f: f.name)
+def test_every_shipped_recipe_can_be_planned(file: Path) -> None:
+    recipe = load_recipe(file)
+    assert recipe.name == file.stem
+    try:
+        made = make_plan(recipe)
+    except RecipeError as error:
+        # All that may stand in the way is an extra that this environment does without.
+        if not all("ablate-inference[" in problem for problem in error.problems):
+            raise
+    else:
+        arms = dict.fromkeys(range(recipe.blocks), len(made.arms))
+        assert Counter(t.block for t in made.trials) == arms
+
+
+def test_one_place_for_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ablate.plan.installed", stand_ins.available)
+    assert make_plan(replace(recipe(), blocks=1)).trials
