@@ -158,8 +158,12 @@ def _report_on(run_dir: RunDir) -> int:
 def _console() -> Console:
     from rich.console import Console
 
+    class OurConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # for `main`; rich would exit with 1, which means failed trials
+
     # A pipe has no width of its own, and 80 columns would fold the tables.
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    return OurConsole(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
 
 
 def _complain(error: AblateError) -> None:
