@@ -20,10 +20,11 @@ class ModelRunner:
         use_store_attention(model)
         self.model = model
         self.cache = cache
+        self._device: torch.device = model.device  # asking the model walks all its parameters
 
     def __call__(self, spans: Sequence[Span]) -> Tensor:
         """Logits ``[sum of keep, V]``, span by span; keys and values are in the store after it."""
-        batch = Batch(spans, self.cache.order, self.model.device)
+        batch = Batch(spans, self.cache.order, self._device)
         self.cache.begin(batch)
         keep = batch.logit_rows
         with torch.inference_mode():

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+from ablate.errors import TrialError
 from ablate.thinking import THINK_CLOSE, THINK_OPEN
 from ablate.types import ModelSpec
 
@@ -15,9 +16,12 @@ class Codebook:
     """A model's tokenizer with what serving needs of it."""
 
     def __init__(self, spec: ModelSpec, model: Any) -> None:
-        self._tokenizer = AutoTokenizer.from_pretrained(
-            spec.path, revision=spec.revision, trust_remote_code=spec.trust_remote_code
-        )
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                spec.path, revision=spec.revision, trust_remote_code=spec.trust_remote_code
+            )
+        except (OSError, ValueError) as error:
+            raise TrialError(f"model {spec.name!r} has no usable tokenizer: {error}") from error
         self.stop_ids = _stop_ids(model, self._tokenizer)
         self._open = self._tokenizer.encode(THINK_OPEN, add_special_tokens=False)
         self._close = self._tokenizer.encode(THINK_CLOSE, add_special_tokens=False)

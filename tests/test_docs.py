@@ -1,0 +1,37 @@
+"""Pages printed from code are current, and every hook has a page and a documented use."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from ablate.hookspecs import HOOKS
+
+ROOT = Path(__file__).parents[1]
+SPEC = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+assert SPEC is not None
+assert SPEC.loader is not None
+generate = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(generate)
+
+
+@pytest.mark.parametrize("name", sorted(generate.PAGES))
+def test_page_is_current(name: str) -> None:
+    page = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+    assert page == generate.PAGES[name](), "run: python docs/generate.py"
+
+
+def test_every_hook_has_a_heading() -> None:
+    page = (ROOT / "docs" / "reference" / "hooks.md").read_text(encoding="utf-8")
+    headings = [line[3:] for line in page.splitlines() if line.startswith("## ")]
+    assert tuple(headings) == HOOKS
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "plugins").iterdir()), ids=lambda f: f.name)
+def test_every_built_in_says_what_it_is_and_where_it_comes_from(folder: Path) -> None:
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    assert page.startswith(f"# {folder.name.removeprefix('ablate_')}")
+    assert "**Evidence**" in page or "## Evidence" in page
+    assert "arXiv" in page or "github.com" in page
