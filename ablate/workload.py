@@ -15,7 +15,8 @@ def build_load(arm: Arm, block: int) -> Load:
 
     The domains' problems are mixed. All arms of a block share order and arrivals, so that they
     differ in the optimization alone; a replicate has the arrivals and another order, as the noise
-    floor is to hold what batching with other neighbours does. Blocks differ in both.
+    floor is to hold what batching with other neighbours does. Blocks differ in both, and in the
+    requests' seeds: with a temperature every block adds fresh answers.
     """
     seed = arm.recipe.seed
     asked = _asked(arm)
@@ -24,7 +25,7 @@ def build_load(arm: Arm, block: int) -> Load:
     arrivals = offsets if offsets is not None else [None] * len(asked)
     return Load(
         requests=tuple(
-            _request(arm, problem, sample, arrival)
+            _request(arm, block, problem, sample, arrival)
             for (problem, sample), arrival in zip(asked, arrivals, strict=True)
         ),
         concurrency=arm.arrival.in_flight,
@@ -36,12 +37,12 @@ def _asked(arm: Arm) -> list[tuple[Problem, int]]:
     return [(p, sample) for p in problems for sample in range(arm.recipe.sampling.samples)]
 
 
-def _request(arm: Arm, problem: Problem, sample: int, arrival: float | None) -> Request:
+def _request(arm: Arm, block: int, problem: Problem, sample: int, arrival: float | None) -> Request:
     name = f"{problem.domain}/{problem.id}#{sample}"
-    return Request(name, problem, sample, _seed(arm.recipe.sampling.seed, name), arrival)
+    return Request(name, problem, sample, _seed(arm.recipe.sampling.seed, block, name), arrival)
 
 
-def _seed(seed: int, request: str) -> int:
+def _seed(seed: int, block: int, request: str) -> int:
     """63 bits, so that every generator takes it; the same on every machine and in every batch."""
-    digest = hashlib.sha256(f"{seed}/{request}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}/{block}/{request}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

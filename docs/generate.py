@@ -18,7 +18,8 @@ def hooks() -> str:
     """The hook reference: the module's docstring, then a heading for every hook."""
     intro = inspect.getdoc(hookspecs) or ""
     pages = "\n".join(_hook(name) for name in HOOKS)
-    return f"# Hooks\n\nPrinted from `ablate/hookspecs.py` by `docs/generate.py`.\n\n{intro}\n\n{pages}"
+    source = "Printed from `ablate/hookspecs.py` by `docs/generate.py`."
+    return f"# Hooks\n\n{source}\n\n{intro}\n\n{pages}"
 
 
 def _hook(name: str) -> str:

@@ -115,11 +115,13 @@ class TestLoads:
         assert order(one) != order(again)
         assert times(one) == times(again)
 
-    def test_a_request_has_one_seed_wherever_it_is_sent(self) -> None:
+    def test_a_request_has_one_seed_in_all_arms_of_a_block(self) -> None:
         made = arms()
-        loads = [build_load(made["baseline"], 0), build_load(made["baseline-again"], 2)]
-        one, other = ({r.id: r.seed for r in load.requests} for load in loads)
+        places = [("baseline", 0), ("baseline-again", 0), ("baseline", 1)]
+        loads = [build_load(made[arm], block) for arm, block in places]
+        one, other, later = ({r.id: r.seed for r in load.requests} for load in loads)
         assert one == other
+        assert not set(one.values()) & set(later.values())
         assert len(set(one.values())) == 40
         assert all(0 <= seed < 2**63 for seed in one.values())
         reseeded = build_load(arms(sampling=Sampling(samples=2, seed=1))["baseline"], 0)
@@ -128,7 +130,7 @@ class TestLoads:
     def test_seeds_stay_what_they_are(self) -> None:
         # A run can be resumed by a later version: these numbers must not move.
         load = build_load(arms()["baseline"], 0)
-        assert {r.id: r.seed for r in load.requests}["count/0#0"] == 6254834094454160709
+        assert {r.id: r.seed for r in load.requests}["count/0#0"] == 6698443199916762682
 
     def test_a_closed_loop_has_no_arrivals(self) -> None:
         load = build_load(arms(workload={"arrival": "batch", "concurrency": 3})["baseline"], 0)

@@ -104,7 +104,7 @@ def _measure(
 
 
 def _context(arm: Arm, plugins: ArmPlugins, load: Load) -> EngineContext:
-    model = replace(resolve_model(arm.recipe.model), calibration=_calibration(arm))
+    model = replace(resolve_model(arm.recipe.model, on_host=False), calibration=_calibration(arm))
     concurrency = load.concurrency or len(load.requests)
     return EngineContext(model, plugins, arm.recipe.sampling, max(concurrency, 1))
 

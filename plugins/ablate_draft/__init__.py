@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ablate.errors import RecipeError
-from ablate.models import resolve_model
+from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import Plugin, hookimpl
-from ablate.recipe import ModelConfig
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 if TYPE_CHECKING:
@@ -57,4 +56,4 @@ class Draft(Plugin):
         return drafting("draft", state)
 
     def _spec(self) -> ModelSpec:
-        return resolve_model(ModelConfig(self.model, dtype=self.dtype))
+        return resolve_model(ModelConfig(self.model, dtype=self.dtype), on_host=False)
