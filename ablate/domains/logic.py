@@ -32,10 +32,6 @@ class Leaf:
     value: bool
     negated: bool = False
 
-    @property
-    def truth(self) -> bool:
-        return self.value != self.negated
-
     def __str__(self) -> str:
         return f"not {self.name}" if self.negated else self.name
 
@@ -81,6 +77,10 @@ def _word(value: bool) -> str:
     return "true" if value else "false"
 
 
+def _constant(value: bool) -> Leaf:
+    return Leaf(_word(value), value)
+
+
 def _tree(rng: Random, operators: int, values: Mapping[str, bool]) -> Leaf | Node:
     negated = rng.random() < NOT_SHARE
     if operators == 0:
@@ -97,22 +97,27 @@ def _tree(rng: Random, operators: int, values: Mapping[str, bool]) -> Leaf | Nod
 
 
 def _work_out(tree: Leaf | Node) -> tuple[list[str], str]:
-    """The expression after each pass, and the answer, which is the last of them."""
-    lines = []
+    """The expression with its variables' values, then after each pass; the last is the answer."""
+    tree = _substitute(tree)
+    lines = [str(tree)]
     while isinstance(tree, Node):
         tree = _reduce(tree)
         lines.append(str(tree))
-    answer = _word(tree.truth)
-    if lines[-1] != answer:
-        lines.append(answer)
-    return lines, answer
+    return lines, lines[-1]
+
+
+def _substitute(node: Leaf | Node) -> Leaf | Node:
+    """Values for variables; a "not" before a variable is worked out at once."""
+    if isinstance(node, Leaf):
+        return _constant(node.value != node.negated)
+    return replace(node, left=_substitute(node.left), right=_substitute(node.right))
 
 
 def _reduce(node: Leaf | Node) -> Leaf | Node:
-    """One pass: every operator between two leaves becomes its value; a "not" before it stays."""
+    """One pass: every operator between two values becomes a value, with the "not" before it."""
     if isinstance(node, Leaf):
         return node
     if isinstance(node.left, Leaf) and isinstance(node.right, Leaf):
-        value = OPERATORS[node.operator](node.left.truth, node.right.truth)
-        return Leaf(_word(value), value, node.negated)
+        value = OPERATORS[node.operator](node.left.value, node.right.value)
+        return _constant(value != node.negated)
     return replace(node, left=_reduce(node.left), right=_reduce(node.right))

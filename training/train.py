@@ -1,0 +1,186 @@
+"""Train one of the tiny models for a fixed time; stops, resumes and exports on the way.
+
+``python -m training.train --model reasoner --out runs/reasoner --minutes 60``
+
+``OUT/checkpoint.pt`` is the state to go on from (run the same command again), ``OUT/model`` the
+latest export. One process uses as many threads as OMP_NUM_THREADS says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn, optim
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from ablate.domains.arithmetic import Arithmetic
+from ablate.domains.logic import Logic
+from training import attention
+from training.data import IGNORED, Batch, Mixture, batches
+from training.export import export
+from training.optimizer import optimizers, schedule, set_rate
+from training.shapes import fresh
+from training.tokenizer import build
+
+LOG_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: seconds count training only, not time in which it was stopped."""
+
+    seconds: float = 0.0
+    steps: int = 0
+    tokens: int = 0
+    learned_tokens: int = 0
+    pools: int = 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says."""
+
+    model: str
+    out: Path
+    minutes: float
+    seed: int
+    batch_tokens: int
+    rate: float
+    export_minutes: float
+    arithmetic_share: float
+    device: str
+
+    @property
+    def mixture(self) -> Mixture:
+        return Mixture(Arithmetic(), Logic(), self.arithmetic_share)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts that change while training."""
+
+    model: LlamaForCausalLM
+    tokenizer: PreTrainedTokenizerFast
+    optimizers: list[optim.Optimizer]
+
+
+def loss_of(model: LlamaForCausalLM, batch: Batch, device: str) -> Tensor:
+    """Mean cross-entropy over the completions' tokens; the head runs on these only."""
+    ids, labels = batch.ids.to(device), batch.labels[:, 1:].to(device)
+    learned = labels != IGNORED
+    with torch.autocast(device, torch.bfloat16):
+        hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
+        logits = model.lm_head(hidden[:, :-1][learned])
+    return nn.functional.cross_entropy(logits.float(), labels[learned])
+
+
+def step(run: Run, batch: Batch, device: str) -> float:
+    loss = loss_of(run.model, batch, device)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+    for optimizer in run.optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+    return loss.item()
+
+
+def stream(
+    settings: Settings, tokenizer: PreTrainedTokenizerFast, pools: int
+) -> Iterator[tuple[int, Batch]]:
+    """Batches without end, each with the number of its pool; every pool is generated anew."""
+    while True:
+        seed = settings.seed * 1_000_000 + pools
+        for batch in batches(settings.mixture, tokenizer, seed, settings.batch_tokens):
+            yield pools, batch
+        pools += 1
+
+
+def save(run: Run, progress: Progress, path: Path) -> None:
+    state = {
+        "progress": asdict(progress),
+        "model": run.model.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in run.optimizers],
+    }
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.rename(path)
+
+
+def load(run: Run, path: Path) -> Progress:
+    """Restore a run. It goes on with the pool after the one it was stopped in."""
+    state = torch.load(path, weights_only=True)
+    run.model.load_state_dict(state["model"])
+    for optimizer, saved in zip(run.optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    progress = Progress(**state["progress"])
+    return replace(progress, pools=progress.pools + 1)
+
+
+def start(settings: Settings) -> tuple[Run, Progress]:
+    torch.manual_seed(settings.seed)
+    attention.register()
+    tokenizer = build()
+    model = fresh(settings.model, tokenizer)
+    nn.Module.to(model, settings.device)
+    model.set_attn_implementation(attention.NAME)
+    run = Run(model, tokenizer, optimizers(model))
+    checkpoint = settings.out / "checkpoint.pt"
+    return run, load(run, checkpoint) if checkpoint.exists() else Progress()
+
+
+def keep(run: Run, progress: Progress, settings: Settings) -> None:
+    save(run, progress, settings.out / "checkpoint.pt")
+    export(run.model, run.tokenizer, settings.out / "model")
+
+
+def train(settings: Settings) -> Progress:
+    """Train until the time is used up; the learning rate reaches zero at its end."""
+    settings.out.mkdir(parents=True, exist_ok=True)
+    run, progress = start(settings)
+    budget = settings.minutes * 60
+    exported, recent, clock = progress.seconds, 0.0, time.monotonic()
+    for pool, batch in stream(settings, run.tokenizer, progress.pools):
+        if progress.seconds >= budget:
+            break
+        set_rate(run.optimizers, settings.rate * schedule(progress.seconds / budget))
+        recent += step(run, batch, settings.device)
+        now = time.monotonic()
+        progress = Progress(
+            seconds=progress.seconds + now - clock,
+            steps=progress.steps + 1,
+            tokens=progress.tokens + batch.ids.numel(),
+            learned_tokens=progress.learned_tokens + int((batch.labels != IGNORED).sum()),
+            pools=pool,
+        )
+        clock = now
+        if progress.steps % LOG_STEPS == 0:
+            print(f"loss {recent / LOG_STEPS:.4f} {progress}", flush=True)
+            recent = 0.0
+        if progress.seconds - exported >= settings.export_minutes * 60:
+            keep(run, progress, settings)
+            exported = progress.seconds
+    keep(run, progress, settings)
+    return progress
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=("reasoner", "draft"), required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--batch-tokens", type=int, default=2048)
+    parser.add_argument("--rate", type=float, default=1.0, help="scales the learning rates")
+    parser.add_argument("--export-minutes", type=float, default=5.0)
+    parser.add_argument("--arithmetic-share", type=float, default=0.5)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    print(train(Settings(**vars(parser.parse_args()))))
+
+
+if __name__ == "__main__":
+    main()
