@@ -387,8 +387,10 @@ def test_words_agree_with_numbers() -> None:
     slower = {"value": 0.5, "low": 0.4, "high": 0.625}
     assert change("output_throughput", slower) == (f"2.00{X} slower", "[1.60, 2.50]")
     assert change("mean_ttft_ms", slower) == (f"2.00{X} faster", "[1.60, 2.50]")
-    assert change("weight_bytes", slower | {"low": None}) == (f"2.00{X} smaller", "")
-    assert change("mean_tpot_ms", {"value": None, "low": None, "high": None}) == ("—", "")
+    both = change("running_time", {"value": 0.8, "low": 0.5, "high": 1.25})
+    assert both == (f"1.25{X} faster", f"[2.00{X} faster", f"to 1.25{X} slower]")
+    assert change("weight_bytes", slower | {"low": None}) == (f"2.00{X} smaller",)
+    assert change("mean_tpot_ms", {"value": None, "low": None, "high": None}) == ("—",)
     assert (
         change("mean_output_tokens", {"value": 15, "low": 12, "high": 200})[0] == f"15.0{X} longer"
     )

@@ -16,7 +16,7 @@ ACCURACY_AID = (
     "First line: share of right answers. Second: change against the baseline in percentage "
     "points [95 % interval]."
 )
-RATIO_AID = f"Times the baseline [95 % interval]; bold and {NOISE} as above."
+RATIO_AID = f"Against the baseline [95 % interval]; bold and {NOISE} as above."
 MARK_AID = f"Bold: the interval excludes no change. {NOISE}: no more than the baseline run twice."
 WHY_AID = "What the optimizations did inside the engine; these numbers explain the tables above."
 
@@ -131,7 +131,7 @@ def _ratio_sheet(results: Results, title: str, columns: Mapping[str, str]) -> Sh
 
 
 def _ratio_cell(name: str, estimate: Mapping[str, Any]) -> Cell:
-    lines = tuple(line for line in words.change(name, estimate) if line)
+    lines = words.change(name, estimate)
     verdict = words.better(name, estimate)
     mood: Mood = "plain" if verdict is None else "better" if verdict else "worse"
     return _marked(lines, mood, estimate, no_change=1.0)

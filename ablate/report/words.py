@@ -67,22 +67,28 @@ def interval(low: float | None, high: float | None, signed: bool) -> str:
     return f"[{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def change(name: str, estimate: Mapping[str, Any]) -> tuple[str, str]:
-    """A ratio in words and its interval: ``("1.30x faster", "[1.21, 1.40]")``.
+def change(name: str, estimate: Mapping[str, Any]) -> tuple[str, ...]:
+    """A ratio in words, then its interval: ``("1.30x faster", "[1.21, 1.40]")``.
 
-    A ratio below one is turned round together with its interval, so that number and word agree.
+    An interval on both sides of no change says so: ``"[1.10x slower"``, ``"to 1.90x faster]"``.
     """
     value, low, high = estimate["value"], estimate["low"], estimate["high"]
     if value is None:
-        return "—", ""
+        return ("—",)
+    spoken = _spoken(name, value)
+    if low is None or high is None:
+        return (spoken,)
+    if low < 1 < high:
+        return spoken, f"[{_spoken(name, low)}", f"to {_spoken(name, high)}]"
+    near, far = sorted(max(end, 1 / end) if end else float("inf") for end in (low, high))
+    return spoken, f"[{_factor(near)}, {_factor(far)}]"
+
+
+def _spoken(name: str, ratio: float) -> str:
     more, less = _DIRECTIONS[NAMES[name].unit]
-    word = more
-    if value < 1:
-        word, value = less, 1 / value
-        low, high = (None, None) if low is None or high is None else (1 / high, 1 / low)
-    size = _factor(value)
-    spoken = f"{size}{TIMES} {word if size != '1.00' else '(same)'}"
-    return spoken, "" if low is None or high is None else f"[{_factor(low)}, {_factor(high)}]"
+    size = _factor(max(ratio, 1 / ratio))
+    word = "(same)" if size == "1.00" else more if ratio > 1 else less
+    return f"{size}{TIMES} {word}"
 
 
 def _factor(value: float) -> str:
