@@ -1,0 +1,209 @@
+"""Quantized models on disk: made once, found again by what they were made from, checked when read.
+
+An artefact is a folder in Hugging Face layout under ``$ABLATE_CACHE`` (or ``~/.cache/ablate``). Its
+name holds a digest of everything that its content depends on, so a changed model, option,
+calibration text or library version makes another artefact and never reuses a wrong one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import FileLock
+
+from ablate.errors import TrialError
+from ablate.types import ModelSpec
+
+MANIFEST = "ablate-manifest.json"
+MODEL_SUFFIXES = frozenset({".safetensors", ".json", ".jinja", ".model", ".txt"})
+LOG_LINES = 12
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A derived model, named by what it is made from.
+
+    ``inputs`` holds JSON values: hashes of the source's files, options, texts, versions.
+    """
+
+    method: str
+    inputs: Mapping[str, Any]
+
+    @cached_property
+    def path(self) -> Path:
+        """The folder it has, or will have, in the cache."""
+        text = json.dumps(self.inputs, sort_keys=True, ensure_ascii=False)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cache_root() / "artifacts" / f"{self.method}-{digest[:20]}"
+
+
+def cache_root() -> Path:
+    """``$ABLATE_CACHE``, or ``~/.cache/ablate``."""
+    return Path(os.environ.get("ABLATE_CACHE") or "~/.cache/ablate").expanduser().absolute()
+
+
+def ensure(artifact: Artifact, build: Callable[[Path], None]) -> Path:
+    """The artefact's folder, verified; ``build(folder)`` fills an empty one if there is none yet.
+
+    A second process that wants the same artefact waits for the first. A build that fails leaves
+    nothing behind. Raises TrialError if the files are not those that were written.
+    """
+    final = artifact.path
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{final}.lock"):
+        if not final.exists():
+            _build(artifact, build)
+    verify(final)
+    return final
+
+
+def _build(artifact: Artifact, build: Callable[[Path], None]) -> None:
+    final = artifact.path
+    partial = final.with_name(f"{final.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a killed run: whoever holds the lock is alone
+    partial.mkdir()
+    try:
+        build(partial)
+        manifest = {"inputs": dict(artifact.inputs), "files": _hashes(_all_files(partial), partial)}
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        partial.rename(final)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def verify(folder: Path) -> None:
+    """Raise TrialError unless the folder holds exactly the files that were written into it."""
+    try:
+        expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _damaged(folder, f"its {MANIFEST} cannot be read") from None
+    actual = _hashes([f for f in _all_files(folder) if f.name != MANIFEST], folder)
+    changed = sorted(n for n in {*expected, *actual} if expected.get(n) != actual.get(n))
+    if changed:
+        raise _damaged(folder, f"{', '.join(changed)} changed since it was written")
+
+
+def _damaged(folder: Path, reason: str) -> TrialError:
+    return TrialError(
+        f"the quantized model in {folder} is damaged: {reason}. Remove it with "
+        f"'rm -r {folder}' and run again; it will be made anew"
+    )
+
+
+def source_folder(model: ModelSpec) -> Path:
+    """The folder with the model's checkpoint; a Hugging Face id is fetched unless it is cached.
+
+    Only safetensors weights are accepted. Raises TrialError when there are none.
+    """
+    folder = Path(model.path).expanduser()
+    if not folder.is_dir():
+        folder = _snapshot(model)
+    if not any(folder.glob("*.safetensors")):
+        raise TrialError(f"{model.name} has no *.safetensors weights, and only these are quantized")
+    return folder.resolve()
+
+
+def _snapshot(model: ModelSpec) -> Path:
+    from huggingface_hub import snapshot_download  # only a model that is no folder needs the hub
+
+    patterns = [f"*{suffix}" for suffix in MODEL_SUFFIXES]
+    try:
+        return Path(snapshot_download(model.path, revision=model.revision, allow_patterns=patterns))
+    except (OSError, ValueError) as error:  # the hub's own errors derive from these
+        raise TrialError(f"cannot get the files of {model.path}: {error}") from error
+
+
+def model_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a checkpoint: weights, configuration and tokenizer."""
+    files = sorted(f for f in folder.iterdir() if f.suffix in MODEL_SUFFIXES and f.is_file())
+    return _hashes(files, folder)
+
+
+def text_hash(texts: Sequence[Sequence[str]]) -> str:
+    """SHA-256 of a list of texts, such as those that a quantizer is calibrated on."""
+    return hashlib.sha256(json.dumps([list(t) for t in texts]).encode()).hexdigest()
+
+
+def package_versions(*names: str) -> dict[str, str]:
+    """The installed versions of distributions; all of them must be installed."""
+    return {name: version(name) for name in names}
+
+
+def _all_files(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.rglob("*") if f.is_file())
+
+
+def _hashes(files: Sequence[Path], root: Path) -> dict[str, str]:
+    return {f.relative_to(root).as_posix(): _sha256(f) for f in files}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run_module(module: str, argument: str, what: str, env: Mapping[str, str]) -> None:
+    """Run ``python -m module argument`` to its end, with ``env`` added to the environment.
+
+    A process of its own keeps a quantizer's memory peak, threads and patches out of the one that is
+    measured. Its standard input stays open as long as this process lives, so that it can end when
+    this one is killed (see ``exit_with_parent``). Raises TrialError with the end of its output.
+    """
+    command = [sys.executable, "-m", module, argument]
+    path = os.pathsep.join(p for p in sys.path if p)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and a module we name
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": path, **env},
+        )
+        with process:
+            try:
+                code = process.wait()
+            except BaseException:
+                process.kill()
+                raise
+        if code:
+            raise TrialError(f"{what} failed ({_ending(code)}):\n{_tail(log)}")
+
+
+def _ending(code: int) -> str:
+    if code > 0:
+        return f"exit code {code}"
+    return f"killed by signal {-code}{', perhaps for lack of memory' if code == -9 else ''}"
+
+
+def _tail(log: IO[bytes]) -> str:
+    log.seek(0, os.SEEK_END)
+    log.seek(max(0, log.tell() - 20_000))
+    text = log.read().decode(errors="replace").replace("\r", "\n")
+    return "\n".join([line for line in text.splitlines() if line.strip()][-LOG_LINES:])
+
+
+def exit_with_parent() -> None:
+    """End this process when the one that started it with ``run_module`` is gone.
+
+    Otherwise the quantizer of a killed trial would go on beside the next trial's measurement.
+    """
+    import threading
+
+    def watch() -> None:
+        while os.read(0, 1):  # unbuffered: a lock on sys.stdin would abort a regular exit
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, name="exit-with-parent", daemon=True).start()

@@ -1,0 +1,60 @@
+"""Activation-aware weight quantization to 4-bit integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from ablate.plugins import Plugin, hookimpl
+from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
+
+GROUP_SIZES = (32, 64, 128)
+PACKAGES = ("gptqmodel", "accelerate")
+
+
+@dataclass(frozen=True)
+class Awq(Plugin):
+    """Quantize the weights to 4 bits, scaled to spare the channels that activations make salient.
+
+    ``group_size``: weights of one row that share a scale and a zero point. ``calibration_samples``:
+    worked training examples that the scales are searched on, drawn with ``seed``.
+    """
+
+    bits: int = 4
+    group_size: int = 64
+    calibration_samples: int = 128
+    seed: int = 0
+
+    source: ClassVar[str] = "Lin et al. 2023, AWQ (2306.00978)"
+
+    def __post_init__(self) -> None:
+        if self.bits != 4:
+            raise ValueError(f"bits must be 4, the only width that AWQ is run in, not {self.bits}")
+        if self.group_size not in GROUP_SIZES:
+            sizes = ", ".join(str(size) for size in GROUP_SIZES)
+            raise ValueError(f"group_size must be one of {sizes}, not {self.group_size}")
+        if self.calibration_samples < 1:
+            raise ValueError("calibration_samples must be at least 1; 128 is usual")
+
+    @hookimpl
+    def ablate_requirements(self, engine: str) -> Requirements:
+        missing = [name for name in PACKAGES if find_spec(name) is None]
+        if not missing:
+            return Requirements()
+        names = " and ".join(missing)
+        hint = 'pip install "ablate-inference[awq]"'
+        return Requirements(problems=(f"{names} is not installed: {hint}",))
+
+    @hookimpl
+    def ablate_load_model(self, model: ModelSpec, device: str) -> Any:
+        from ablate_awq.build import quantized
+        from ablate_awq.load import load  # torch: only when a trial opens
+
+        return load(quantized(self, model, device), model.dtype, device)
+
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        from ablate_awq.evidence import evidence
+
+        return evidence(state.components["model"], self.bits)

@@ -1,0 +1,100 @@
+"""A linear layer that holds 4-bit weights on a CPU.
+
+Shapes: K input features, N output features, g group size, m rows of the input.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+# How the int4 kernel interleaves columns: blocks of this many, the low four bits for the first
+# half. 64 with AVX-512, 32 with AVX2, 2 otherwise.
+KERNEL_BLOCKS = (64, 32, 2)
+KERNEL_COLUMNS = 16
+# From this many rows on, turning the weight back once costs less than the int4 kernel's arithmetic,
+# which grows faster with the rows than that of a bfloat16 product.
+DENSE_ROWS = 128
+AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)
+
+
+class Int4Linear(nn.Module):
+    """y = x W^T + b with W[n, k] = scale[k / g, n] (code[k, n] - zero[k / g, n]).
+
+    With few rows in bfloat16, torch's int4 kernel multiplies without unpacking. With many rows, and
+    in the other dtypes, where that kernel is a slow loop, W is unpacked for the call.
+    """
+
+    packed: Tensor
+    scales_and_zeros: Tensor
+    bias: Tensor | None
+
+    def __init__(self, codes: Tensor, zeros: Tensor, scales: Tensor, bias: Tensor | None) -> None:
+        """``codes`` [K, N] and ``zeros`` [K / g, N] hold 0 to 15, ``scales`` [K / g, N] any dtype.
+
+        The layer computes in the dtype of ``scales``; ``codes`` are bytes.
+        """
+        super().__init__()
+        self.in_features, self.out_features = codes.shape
+        self.group_size = self.in_features // len(scales)
+        offsets = (8 - zeros.to(torch.float32)) * scales.to(torch.float32)
+        table = torch.stack((scales, offsets.to(scales.dtype)), dim=-1)
+        self.kernel = scales.dtype == torch.bfloat16 and self.out_features % KERNEL_COLUMNS == 0
+        packed, self.block = _pack_for_kernel(codes) if self.kernel else _pack(codes)
+        self.register_buffer("packed", packed)
+        self.register_buffer("scales_and_zeros", table.contiguous())
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, self.in_features)
+        if self.kernel and (self.block is None or len(rows) < DENSE_ROWS):
+            y: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(
+                rows.contiguous(), self.packed, self.group_size, self.scales_and_zeros
+            )
+            y = y if self.bias is None else y + self.bias
+        else:
+            y = F.linear(rows, self.dense().t(), self.bias)
+        return y.reshape(*x.shape[:-1], self.out_features)
+
+    def dense(self) -> Tensor:
+        """The weight, transposed: [K, N]."""
+        if self.block is None:
+            raise ValueError("the kernel's layout is not known on this processor")
+        table = self.scales_and_zeros.permute(2, 0, 1).unsqueeze(2).contiguous()
+        scales, offsets = table  # each [K / g, 1, N]
+        codes = _unpack(self.packed, self.in_features, self.block).to(scales.dtype)
+        grouped = codes.view(-1, self.group_size, self.out_features)
+        return torch.addcmul(offsets, grouped.sub_(8), scales).view(codes.shape)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, group_size={self.group_size}"
+
+
+def _pack_for_kernel(codes: Tensor) -> tuple[Tensor, int | None]:
+    """The kernel's own layout, and its block where that is one of the known ones."""
+    packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes.t().int().contiguous(), 1)
+    rows, columns = codes.shape
+    for block in KERNEL_BLOCKS:
+        if columns % block == 0 and torch.equal(_unpack(packed, rows, block), codes):
+            return packed, block
+    return packed, None
+
+
+def _pack(codes: Tensor) -> tuple[Tensor, int]:
+    """One block: the low four bits for the first half of the columns."""
+    first, second = codes.chunk(2, dim=1)
+    return first | second << 4, codes.shape[1]
+
+
+def _unpack(packed: Tensor, rows: int, block: int) -> Tensor:
+    """Codes [K, N] from bytes that are, in memory, [N / block, K, block / 2]."""
+    pairs = packed.view(-1, rows, block // 2)
+    codes = torch.cat((pairs & 15, pairs >> 4), dim=-1)
+    return codes.permute(1, 0, 2).reshape(rows, -1)
+
+
+def awq_codes(packed: Tensor) -> Tensor:
+    """Codes [R, C] as bytes from AWQ's ``gemm`` layout, int32 [R, C / 8]."""
+    shifts = torch.tensor([4 * place for place in AWQ_ORDER], dtype=torch.int32)
+    return (packed.unsqueeze(-1) >> shifts & 15).to(torch.uint8).flatten(-2)

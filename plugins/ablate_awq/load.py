@@ -1,0 +1,76 @@
+"""Loads an AWQ checkpoint for inference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import (  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    init_empty_weights,
+)
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+
+from ablate.errors import TrialError
+from ablate_awq.int4 import Int4Linear, awq_codes
+
+
+def load(folder: Path, dtype: str, device: str) -> Any:
+    """The model in eval mode on ``device``, computing in ``dtype`` (``auto``: the checkpoint's).
+
+    On a CPU the layers are this package's, so that gptqmodel stays out of the measured process;
+    elsewhere they are gptqmodel's, which transformers chooses.
+    """
+    if torch.device(device).type != "cpu":
+        return _on_accelerator(folder, dtype, device)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    computed = config.dtype if dtype == "auto" else getattr(torch, dtype)
+    del config.quantization_config  # else transformers would ask gptqmodel for the layers
+    tensors = _read(folder, computed)
+    with init_empty_weights():
+        model = _new(config, computed)
+    _replace_linears(model, tensors)
+    _fill(model, tensors, folder)
+    if (folder / "generation_config.json").exists():
+        model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    return model.eval().requires_grad_(False)
+
+
+def _on_accelerator(folder: Path, dtype: str, device: str) -> Any:
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=dtype, device_map=device, local_files_only=True
+    )
+    return model.eval()
+
+
+def _new(config: Any, dtype: torch.dtype) -> Any:
+    return AutoModelForCausalLM.from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
+
+
+def _read(folder: Path, dtype: torch.dtype) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        tensors |= load_file(file)
+    return {n: t.to(dtype) if t.is_floating_point() else t for n, t in tensors.items()}
+
+
+def _replace_linears(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Put an Int4Linear where the checkpoint has codes; takes its tensors out of ``tensors``."""
+    for name in [n.removesuffix(".qweight") for n in tensors if n.endswith(".qweight")]:
+        codes = awq_codes(tensors.pop(f"{name}.qweight"))
+        zeros = awq_codes(tensors.pop(f"{name}.qzeros"))
+        scales, bias = tensors.pop(f"{name}.scales"), tensors.pop(f"{name}.bias", None)
+        model.set_submodule(name, Int4Linear(codes, zeros, scales, bias), strict=True)
+
+
+def _fill(model: Any, tensors: dict[str, Tensor], folder: Path) -> None:
+    _, unexpected = model.load_state_dict(tensors, strict=False, assign=True)
+    model.tie_weights()
+    missing = [n for n, p in model.named_parameters() if p.is_meta]
+    if unexpected or missing:
+        raise TrialError(
+            f"the quantized model in {folder} does not fit its architecture: "
+            f"missing {missing[:3]}, unexpected {unexpected[:3]}"
+        )
