@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -37,9 +36,9 @@ FIRST_PROMPTS = {
         "Multiply by 2. Subtract 191. Multiply by 2. Add 583. What is the result?"
     ),
     "logic": (
-        "Let u = true, t = false, p = true, z = false, q = true, s = true. Evaluate ((not"
-        " (not (s xor (u and u)) and (q and (q xor q))) and ((not q and not u) and not (q"
-        " and q))) xor ((u xor not s) xor t)). Answer true or false."
+        "Evaluate (not (((not true or false) implies false) implies not (not (false xor "
+        "(true and not (false and true))) and false)) xor not ((not false and not (false "
+        "or (false xor false))) and true)). Answer true or false."
     ),
 }
 
@@ -51,9 +50,8 @@ def lines_of(problem: Problem) -> list[str]:
     return lines
 
 
-def truth(expression: str, values: Mapping[str, str]) -> str:
+def truth(text: str) -> str:
     """The value of a logic expression, by rewriting text with truth tables."""
-    text = re.sub(r"\b[a-z]\b", lambda match: values[match[0]], expression)
     while " " in text:
         text = re.sub(r"not (true|false)", lambda match: FLIPPED[match[1]], text)
         text = re.sub(r"\((\w+) (\w+) (\w+)\)", lambda match: _table(*match.groups()), text)
@@ -94,7 +92,8 @@ def test_a_larger_limit_keeps_the_first_problems(
 def test_without_limit_a_whole_set_is_asked(domain: Generated) -> None:
     problems = replace(domain, limit=None).problems()
     assert len(problems) == len({problem.id for problem in problems}) == 1024
-    assert len({problem.prompt for problem in problems}) > 1000
+    # The easiest logic problems are so few that some come twice.
+    assert len({problem.prompt for problem in problems}) > 950
 
 
 @each_domain
@@ -199,11 +198,10 @@ def test_arithmetic_solutions_are_true(seed: int) -> None:
 @given(a_seed)
 def test_logic_solutions_are_true(seed: int) -> None:
     for problem in Logic(seed=seed, limit=16).problems():
-        given_text, expression = re.findall(r"Let (.*)\. Evaluate (.*)\. Answer", problem.prompt)[0]
-        values = dict(re.findall(r"(\w) = (true|false)", given_text))
+        expression = problem.prompt.removeprefix("Evaluate ").split(". ")[0]
         assert len(re.findall("and|x?or|implies", expression)) == problem.difficulty
         for line in (expression, *lines_of(problem)):
-            assert truth(line, values) == problem.reference
+            assert truth(line) == problem.reference
         assert lines_of(problem)[-1] == problem.reference
 
 

@@ -17,8 +17,7 @@ OPERATORS: Mapping[str, Callable[[bool, bool], bool]] = {
     "implies": lambda left, right: not left or right,
 }
 
-VARIABLES = "pqrstuvwxyz"
-MOST_VARIABLES = 6
+# How often "not" stands before a value or a pair of parentheses.
 NOT_SHARE = 0.3
 
 ANSWER = re.compile(r"\b(true|false)\b", re.IGNORECASE)
@@ -26,14 +25,13 @@ ANSWER = re.compile(r"\b(true|false)\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Leaf:
-    """A variable, or a value once it has been worked out; ``negated``: with "not" before it."""
+    """True or false; ``negated``: with "not" before it."""
 
-    name: str
     value: bool
     negated: bool = False
 
     def __str__(self) -> str:
-        return f"not {self.name}" if self.negated else self.name
+        return f"not {_word(self.value)}" if self.negated else _word(self.value)
 
 
 @dataclass(frozen=True)
@@ -52,18 +50,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Logic(Generated):
-    """Boolean expressions of several variables; difficulty is the number of binary operators."""
+    """Boolean expressions; difficulty is the number of binary operators."""
 
     max_difficulty: int = 16
 
     name: ClassVar[str] = "logic"
 
     def make(self, rng: Random, difficulty: int) -> Worked:
-        names = rng.sample(VARIABLES, min(difficulty + 1, MOST_VARIABLES))
-        values = {name: rng.random() < 0.5 for name in names}
-        tree = _tree(rng, difficulty, values)
-        given = ", ".join(f"{name} = {_word(value)}" for name, value in values.items())
-        prompt = f"Let {given}. Evaluate {tree}. Answer true or false."
+        tree = _tree(rng, difficulty)
+        prompt = f"Evaluate {tree}. Answer true or false."
         lines, answer = _work_out(tree)
         return Worked(prompt, think(lines, answer), answer)
 
@@ -77,28 +72,23 @@ def _word(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _constant(value: bool) -> Leaf:
-    return Leaf(_word(value), value)
-
-
-def _tree(rng: Random, operators: int, values: Mapping[str, bool]) -> Leaf | Node:
+def _tree(rng: Random, operators: int) -> Leaf | Node:
     negated = rng.random() < NOT_SHARE
     if operators == 0:
-        name = rng.choice(list(values))
-        return Leaf(name, values[name], negated)
+        return Leaf(rng.random() < 0.5, negated)
     # Splits near the middle keep the depth, and so the number of passes, small.
     left = rng.randint((operators - 1) // 4, operators - 1 - (operators - 1) // 4)
     return Node(
         rng.choice(list(OPERATORS)),
-        _tree(rng, left, values),
-        _tree(rng, operators - 1 - left, values),
+        _tree(rng, left),
+        _tree(rng, operators - 1 - left),
         negated,
     )
 
 
 def _work_out(tree: Leaf | Node) -> tuple[list[str], str]:
-    """The expression with its variables' values, then after each pass; the last is the answer."""
-    tree = _substitute(tree)
+    """The expression without "not" before values, then after each pass; the last is the answer."""
+    tree = _settle(tree)
     lines = [str(tree)]
     while isinstance(tree, Node):
         tree = _reduce(tree)
@@ -106,11 +96,11 @@ def _work_out(tree: Leaf | Node) -> tuple[list[str], str]:
     return lines, lines[-1]
 
 
-def _substitute(node: Leaf | Node) -> Leaf | Node:
-    """Values for variables; a "not" before a variable is worked out at once."""
+def _settle(node: Leaf | Node) -> Leaf | Node:
+    """Work out every "not" that stands before a value."""
     if isinstance(node, Leaf):
-        return _constant(node.value != node.negated)
-    return replace(node, left=_substitute(node.left), right=_substitute(node.right))
+        return Leaf(node.value != node.negated)
+    return replace(node, left=_settle(node.left), right=_settle(node.right))
 
 
 def _reduce(node: Leaf | Node) -> Leaf | Node:
@@ -118,6 +108,5 @@ def _reduce(node: Leaf | Node) -> Leaf | Node:
     if isinstance(node, Leaf):
         return node
     if isinstance(node.left, Leaf) and isinstance(node.right, Leaf):
-        value = OPERATORS[node.operator](node.left.value, node.right.value)
-        return _constant(value != node.negated)
+        return Leaf(OPERATORS[node.operator](node.left.value, node.right.value) != node.negated)
     return replace(node, left=_reduce(node.left), right=_reduce(node.right))
