@@ -6,6 +6,7 @@ import gc
 import os
 import resource
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
@@ -54,9 +55,9 @@ def run_trial(
     except AblateError as error:
         result = replace(blank, kind="error", message=str(error))
     except Exception as error:  # a plugin or the model may raise anything; other arms go on
-        if not _is_out_of_memory(error):
-            raise
-        result = replace(blank, kind="out_of_memory", message=str(error))
+        traceback.print_exc()  # into the trial's log
+        kind = "out_of_memory" if _is_out_of_memory(error) else "error"
+        result = replace(blank, kind=kind, message=f"{type(error).__name__}: {error}")
     directory.write_result(replace(result, peak_rss_bytes=_peak_rss()))
     return result
 

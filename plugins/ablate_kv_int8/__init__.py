@@ -27,13 +27,14 @@ class KvInt8(Plugin):
 
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        cache, model = state.components["cache"], state.components["model"]
-        config = model.config.get_text_config()
-        full = 2 * config.num_hidden_layers * cache.shape.kv_heads * cache.shape.head_dim
-        full *= model.dtype.itemsize
+        from ablate.engines.local.slots import CacheShape
+
+        # asked of the cache that serves, which another plugin may have decorated
+        held = state.components["cache"].bytes_per_token
+        full = CacheShape.of(state.components["model"]).full_bytes_per_token
         return Evidence(
             "kv_int8",
-            cache.bytes_per_token < full,
-            f"{cache.bytes_per_token:.0f} bytes of KV per token instead of {full}",
-            {"kv_bytes_per_token": cache.bytes_per_token, "kv_bytes_per_token_full": full},
+            held < full,
+            f"{held:.0f} bytes of KV per token instead of {full}",
+            {"kv_bytes_per_token": held, "kv_bytes_per_token_full": full},
         )

@@ -132,6 +132,8 @@ def test_kv_int8_shares_blocks(checkpoint: Path) -> None:
     both = open_session(checkpoint, plugins=plugins)
     # hits read quantized keys where a cold prompt's own chunk is quantized too: the same values
     assert serve(both, SHARED).texts() == serve(alone, SHARED).texts()
+    proofs = both._context.plugins.evidence(both.evidence_state("measured"))
+    assert [(p.plugin, p.applied) for p in proofs] == [("kv_int8", True), ("prefix_cache", True)]
 
 
 @settings(deadline=None, max_examples=50)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 from ablate.errors import TrialError
 from ablate.types import ModelSpec
@@ -13,6 +14,7 @@ from ablate.types import ModelSpec
 
 def load_model(model: ModelSpec, device: str) -> Any:
     """A transformers model in eval mode, from safetensors unless pickle was asked for by name."""
+    disable_progress_bar()  # its lock is a semaphore that a killed trial would leave behind
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             model.path,

@@ -29,6 +29,16 @@ class CacheShape:
     dtype: torch.dtype
     device: torch.device
 
+    @property
+    def vectors(self) -> int:
+        """Keys (and as many values) that one token has over all layers and heads."""
+        return self.layers * self.kv_heads
+
+    @property
+    def full_bytes_per_token(self) -> int:
+        """Bytes of a token's keys and values as the model computes them."""
+        return 2 * self.vectors * self.head_dim * self.dtype.itemsize
+
     @classmethod
     def of(cls, model: Any) -> CacheShape:
         config = model.config.get_text_config()
@@ -83,7 +93,7 @@ class SlotStore(KVStore):
         self._limits = limits
         widths = self.codec.planes(self.shape)
         per_head = sum(w * d.itemsize for w, d in widths)
-        self._bytes_per_token = 2 * self.shape.layers * self.shape.kv_heads * per_head
+        self._bytes_per_token = 2 * self.shape.vectors * per_head
         self._slot_of: dict[int, int] = {}
         self._owner: list[int] = []
         self._length: dict[int, int] = {}
