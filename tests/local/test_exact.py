@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ablate.types import Sampling
 from tests.local.models import ARCHITECTURES, save_random_model
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 
@@ -53,3 +54,10 @@ def test_a_second_load_is_independent_of_the_first(checkpoint: Path) -> None:
     session = open_session(checkpoint)
     first = serve(session, PROMPTS).texts()
     assert serve(session, PROMPTS).texts() == first
+
+
+def test_the_peak_of_kv_use_is_seen(checkpoint: Path) -> None:
+    session = open_session(checkpoint, sampling=Sampling(max_tokens=1))
+    served = serve(session, ["a prompt of some length"])
+    (completion,) = served.completions.values()
+    assert max(u.kv_tokens for u in served.usage) == completion.prompt_tokens

@@ -11,7 +11,7 @@ from ablate.engines.local.interfaces import Chunk, DecodeStep, KVStore, Schedule
 from ablate.engines.local.text import Codebook
 from ablate.types import Completion, FinishReason, Load, Request, Usage
 
-USAGE_INTERVAL = 0.05  # s between telemetry samples
+USAGE_INTERVAL = 0.05  # s between telemetry samples, beside those of every new peak
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Loop:
         self._on_usage = on_usage
         self._start = 0.0
         self._next_usage = 0.0
+        self._peak = 0
         self._in_flight = 0
 
     def run(self, load: Load, prompts: Sequence[list[int]], first_id: int) -> None:
@@ -57,7 +58,6 @@ class Loop:
                 self._advance()
             else:
                 self._clock.sleep(max((pending[0][0].arrival or 0.0) - self._now(), 0.0))
-        self._next_usage = 0.0
         self._sample_usage()
 
     def _now(self) -> float:
@@ -85,10 +85,11 @@ class Loop:
             raise RuntimeError("the scheduler has requests and schedules none of them")
         new = self._parts.step(chunks)
         now = self._now()
+        # before what has ended is freed: a peak between two samples would go unseen
+        if now >= self._next_usage or self._kv_bytes() > self._peak:
+            self._sample_usage()
         for chunk, tokens in zip(chunks, new, strict=True):
             self._deliver(chunk, tokens, now)
-        if now >= self._next_usage:
-            self._sample_usage()
 
     def _deliver(self, chunk: Chunk, tokens: Sequence[int], now: float) -> None:
         seq = chunk.seq
@@ -106,19 +107,22 @@ class Loop:
         self._in_flight -= 1
         self._on_completion(completion(seq, now, reason, self._parts.codebook))
 
+    def _kv_bytes(self) -> int:
+        return self._parts.cache.used_bytes + self._parts.step.kv_bytes
+
     def _sample_usage(self) -> None:
         cache, step, scheduler = self._parts.cache, self._parts.step, self._parts.scheduler
-        now = self._now()
+        now, used = self._now(), self._kv_bytes()
         self._next_usage = now + USAGE_INTERVAL
-        beside = step.kv_bytes
+        self._peak = max(self._peak, used)
         self._on_usage(
             Usage(
                 time=now,
                 running=scheduler.running,
                 waiting=scheduler.waiting,
                 kv_tokens=cache.tokens,
-                kv_bytes=cache.used_bytes + beside,
-                kv_allocated_bytes=cache.allocated_bytes + beside,
+                kv_bytes=used,
+                kv_allocated_bytes=cache.allocated_bytes + step.kv_bytes,
                 kv_budget_bytes=round(cache.capacity_tokens * cache.bytes_per_token),
             )
         )
