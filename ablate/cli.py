@@ -118,10 +118,9 @@ def _plan(args: argparse.Namespace) -> int:
 
 
 def _planned(args: argparse.Namespace) -> Plan:
-    from ablate.plan import make_plan
-    from ablate.recipe import load_recipe
+    from ablate.plan import plan_recipe
 
-    return make_plan(load_recipe(args.recipe, args.overrides))
+    return plan_recipe(args.recipe, args.overrides)
 
 
 def _show_plan(plan: Plan) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, count, product
 from itertools import combinations as pairs
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,7 +19,7 @@ from ablate.engines.base import Engine
 from ablate.errors import RecipeError
 from ablate.levels import MOST_ARMS, OFF, Combination, Level, arm_count, combinations, make_levels
 from ablate.plugins import Installed, Plugin, installed
-from ablate.recipe import Recipe, parse, to_tree, value_problems
+from ablate.recipe import Recipe, parse, read_recipe, to_tree, value_problems
 from ablate.types import ArmInfo
 from ablate.yamlfile import assign
 
@@ -57,6 +58,20 @@ class Plan:
     arms: tuple[Arm, ...]
     trials: tuple[TrialPlan, ...]
     levels: tuple[Level, ...] = ()
+
+
+def plan_recipe(path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """The plan of a recipe file. Raises RecipeError with the recipe's and the plan's problems."""
+    recipe, problems = read_recipe(path, overrides)
+    if recipe is None:
+        raise RecipeError(problems)
+    try:
+        plan = make_plan(recipe)
+    except RecipeError as error:
+        raise RecipeError(dict.fromkeys([*problems, *error.problems])) from None
+    if problems:
+        raise RecipeError(problems)
+    return plan
 
 
 def make_plan(recipe: Recipe, available: Installed | None = None) -> Plan:

@@ -54,19 +54,26 @@ class Recipe:
 
 def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
     """Read a recipe. Raises RecipeError with every problem in the file and the overrides."""
-    path = Path(path)
-    tree = read_yaml(path)
-    problems = override(tree, overrides)
-    tree, unresolved = resolve(tree)
-    recipe, wrong = parse({"name": path.stem, **tree}, path.parent.resolve())
-    problems += [*unresolved, *wrong]
+    recipe, problems = read_recipe(path, overrides)
     if recipe is None or problems:
         raise RecipeError(problems)
     return recipe
 
 
+def read_recipe(
+    path: Path | str, overrides: Iterable[str] = ()
+) -> tuple[Recipe | None, list[str]]:
+    """A recipe and its problems; None if it cannot even be read for others, such as a planner's."""
+    path = Path(path)
+    tree = read_yaml(path)
+    problems = override(tree, overrides)
+    tree, unresolved = resolve(tree)
+    recipe, wrong = parse({"name": path.stem, **tree}, path.parent.resolve())
+    return recipe, [*problems, *unresolved, *wrong]
+
+
 def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]]:
-    """A recipe from plain keys and values, or None and every problem found.
+    """A recipe from plain keys and values, None if types are wrong, and every problem found.
 
     ``base``: the folder that relative paths start from.
     """
@@ -101,8 +108,7 @@ def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]
         slo=slo,
         base=base,
     )
-    wrong = value_problems(recipe)
-    return (None, wrong) if wrong else (recipe, [])
+    return recipe, value_problems(recipe)
 
 
 def value_problems(recipe: Recipe) -> list[str]:

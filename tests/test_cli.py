@@ -70,6 +70,14 @@ class TestPlan:
         assert shown.out == ""
         assert shown.err == ("ablate: error: blocs: there is no such key. Did you mean 'blocks'?\n")
 
+    def test_problems_of_values_and_of_the_plan_come_together(
+        self, recipe: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["plan", recipe, "blocks=0", "factors={a: [{no_such_plugin: {}}]}"]) == 2
+        shown = capsys.readouterr().err
+        assert "blocks: must be at least 1" in shown
+        assert "no_such_plugin" in shown
+
     def test_several_problems(self, recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["plan", recipe, "engine=x", "domains.y={}"]) == 2
         lines = capsys.readouterr().err.splitlines()
