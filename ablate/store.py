@@ -4,6 +4,7 @@
 
     run.json                        RunInfo
     recipe.yaml                     the resolved recipe
+    server.log                      what libraries said while they were loaded
     trials/<arm>/<block>/records.jsonl   one Record a line, flushed as each request ends
     trials/<arm>/<block>/usage.jsonl     telemetry samples
     trials/<arm>/<block>/result.json     TrialResult, written last

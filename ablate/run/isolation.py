@@ -9,10 +9,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -34,6 +34,9 @@ class Isolation:
         preload = {name for arm in plan.arms for name in arm.engine.preload}
         self._context.set_forkserver_preload([__name__, *sorted(preload)])
         self._directory = directory
+        # libraries talk while they are imported; that is for a log, not for the user's terminal
+        with _stderr_to(directory.path / "server.log"):
+            forkserver.ensure_running()
 
     def run(
         self, trial: TrialPlan, seconds: float, on_progress: Callable[[Progress], None]
@@ -145,7 +148,24 @@ def _die_with_parent(connection: Connection) -> None:
 
 
 def _log_to(file: Path) -> None:
-    log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    log = _opened(file)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+
+
+@contextmanager
+def _stderr_to(file: Path) -> Iterator[None]:
+    """What is started meanwhile writes its errors into a file."""
+    terminal, log = os.dup(2), _opened(file)
+    os.dup2(log, 2)
+    os.close(log)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+def _opened(file: Path) -> int:
+    return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
