@@ -162,14 +162,16 @@ def run_module(module: str, argument: str, what: str, env: Mapping[str, str]) ->
     this one is killed (see ``exit_with_parent``). Raises TrialError with the end of its output.
     """
     command = [sys.executable, "-m", module, argument]
-    path = os.pathsep.join(p for p in sys.path if p)
-    with tempfile.TemporaryFile() as log:
+    path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path)
+    # some quantizers write logs into the folder they are started in
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as scratch:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and a module we name
             command,
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": path, **env},
+            cwd=scratch,
         )
         with process:
             try:

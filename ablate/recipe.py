@@ -60,9 +60,7 @@ def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
     return recipe
 
 
-def read_recipe(
-    path: Path | str, overrides: Iterable[str] = ()
-) -> tuple[Recipe | None, list[str]]:
+def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> tuple[Recipe | None, list[str]]:
     """A recipe and its problems; None if it cannot even be read for others, such as a planner's."""
     path = Path(path)
     tree = read_yaml(path)

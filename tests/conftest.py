@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Threads that wait for each other crawl as soon as another process wants a core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Two shared cores: a slow example says nothing, and every run should try the same ones.
 settings.register_profile("ablate", deadline=None, derandomize=True, max_examples=60)
