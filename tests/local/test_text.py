@@ -1,0 +1,58 @@
+"""Where the visible answer of a reasoning model begins."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from ablate.engines.local.text import Codebook
+from ablate.models import ModelConfig, resolve_model
+from ablate.thinking import visible_text
+
+SPEC = resolve_model(ModelConfig("tiny-reasoner"))
+
+
+@pytest.fixture(scope="module")
+def codebook() -> Codebook:
+    model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=None))
+    return Codebook(SPEC, model)
+
+
+def tokens(codebook: Codebook, text: str) -> list[int]:
+    return list(codebook._tokenizer.encode(text, add_special_tokens=False))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "output", "visible"),
+    [
+        ("", "<think>\n1 + 1 = 2\n</think>\n2", "2"),
+        ("", "the answer is 2", "the answer is 2"),
+        ("<think>\n", "1 + 1 = 2\n</think>\n2", "2"),
+        ("", "<think>\n1 + 1", None),
+        ("<think>\n", "1 + 1", None),
+        ("", "<think></think>\n", None),
+        ("", "<think>a</think>b<think>c</think> d", "d"),
+    ],
+)
+def test_first_visible_token(
+    codebook: Codebook, prompt: str, output: str, visible: str | None
+) -> None:
+    ids = tokens(codebook, output)
+    start = codebook.visible_from(tokens(codebook, prompt), ids)
+    shown = None if start is None else codebook.text(ids[start:]).strip()
+    assert shown == visible
+    if "<think>" in output or "</think>" in output:
+        assert (visible_text(output).strip() or None) == visible
+
+
+def test_the_end_token_is_not_a_visible_answer(codebook: Codebook) -> None:
+    (end,) = codebook.stop_ids
+    assert codebook.visible_from([], [*tokens(codebook, "<think>1</think>"), end]) is None
+
+
+def test_prompts_carry_the_chat_template(codebook: Codebook) -> None:
+    ids = codebook.prompt("What is 1 + 1?")
+    text = codebook._tokenizer.decode(ids)
+    assert "What is 1 + 1?" in text
+    assert text.rstrip().endswith("assistant")
