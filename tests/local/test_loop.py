@@ -49,7 +49,7 @@ def test_latency_counts_from_the_schedule_when_the_client_is_full(session: Local
     served = serve_at(session, [0.0] * len(PROMPTS), 1)
     done = [served.completions[str(i)] for i in range(len(PROMPTS))]
     assert all(c.arrival == 0.0 for c in done)
-    assert all(later.dispatched >= one.finished for one, later in zip(done, done[1:], strict=False))
+    assert all(later.dispatched >= one.finished for one, later in pairwise(done))
 
 
 def test_a_closed_loop_keeps_its_concurrency(session: LocalSession) -> None:
