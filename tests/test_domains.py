@@ -36,9 +36,9 @@ FIRST_PROMPTS = {
         "Multiply by 2. Subtract 191. Multiply by 2. Add 583. What is the result?"
     ),
     "logic": (
-        "Evaluate (not (((not true or false) implies false) implies not (not (false xor "
-        "(true and not (false and true))) and false)) xor not ((not false and not (false "
-        "or (false xor false))) and true)). Answer true or false."
+        "Evaluate ((not (true implies (not true implies (true xor not false))) or (false "
+        "xor true)) implies (not (((true and not true) xor false) implies (false and "
+        "(true or not false))) xor not (false implies false))). Answer true or false."
     ),
 }
 
@@ -210,4 +210,4 @@ def test_solutions_are_short(domain: Generated) -> None:
     """Serving one must stay cheap: words, digits and signs bound the tokens from above."""
     pieces = re.compile(r"\d|[a-z]+|\S|\n")
     for problem in domain.problems():
-        assert len(pieces.findall(problem.solution or "")) < 250
+        assert len(pieces.findall(problem.solution or "")) < 300

@@ -17,6 +17,9 @@ from ablate.types import Problem
 from training.tokenizer import IM_END, chat
 
 IGNORED = -100
+
+# Logic problems are learned up to this difficulty and asked beyond it, which keeps them hard.
+LEARNED_LOGIC = 16
 POOL = 2048
 
 

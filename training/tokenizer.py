@@ -94,7 +94,7 @@ def save(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
 
 
 def _texts() -> Iterator[str]:
-    for domain in (Arithmetic(), Logic()):
+    for domain in (Arithmetic(), Logic(max_difficulty=16)):
         for problem in domain.training(1000, seed=0):
             yield f"user\n{problem.prompt}\nassistant\n{problem.solution}"
     yield " ".join(ENGLISH.split())

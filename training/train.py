@@ -21,7 +21,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from ablate.domains.arithmetic import Arithmetic
 from ablate.domains.logic import Logic
 from training import attention
-from training.data import IGNORED, Batch, Mixture, batches
+from training.data import IGNORED, LEARNED_LOGIC, Batch, Mixture, batches
 from training.export import export
 from training.optimizer import optimizers, schedule, set_rate
 from training.shapes import fresh
@@ -57,7 +57,7 @@ class Settings:
 
     @property
     def mixture(self) -> Mixture:
-        return Mixture(Arithmetic(), Logic(), self.arithmetic_share)
+        return Mixture(Arithmetic(), Logic(max_difficulty=LEARNED_LOGIC), self.arithmetic_share)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Node:
 class Logic(Generated):
     """Boolean expressions; difficulty is the number of binary operators."""
 
-    max_difficulty: int = 16
+    max_difficulty: int = 20
 
     name: ClassVar[str] = "logic"
 
