@@ -161,7 +161,8 @@ def run_module(module: str, argument: str, what: str, env: Mapping[str, str]) ->
     measured. Its standard input stays open as long as this process lives, so that it can end when
     this one is killed (see ``exit_with_parent``). Raises TrialError with the end of its output.
     """
-    command = [sys.executable, "-m", module, argument]
+    # unbuffered, so that what it said last stands last in its log
+    command = [sys.executable, "-u", "-m", module, argument]
     path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path)
     # some quantizers write logs into the folder they are started in
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as scratch:
