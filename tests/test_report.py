@@ -193,6 +193,14 @@ def test_effect_within_the_floor_is_marked_noise() -> None:
     assert cell.lines[-1] == "≈ noise"
 
 
+def test_the_floor_itself_gets_no_verdict() -> None:
+    trials = [t for b in range(3) for t in (trial("baseline", b), trial("baseline-again", b, 1.1))]
+    found = build_results(info(ARMS[:2]), trials)
+    again = found["noise_floor"]["contrasts"][0]["ratios"]["output_throughput"]
+    assert again["low"] > 1
+    assert {c.mood for s in sheets(found) for name, row in s.rows for c in row} == {"plain"}
+
+
 def test_results_are_strict_json(results: dict[str, Any]) -> None:
     text = json.dumps(results, allow_nan=False)
     assert json.loads(text) == results

@@ -171,6 +171,8 @@ def _rows(results: Results, cells: Cells, width: int) -> tuple[tuple[str, tuple[
     for arm in order:
         ended = arm["status"] not in ("failed", "not run")
         row = cells(arm, found.get(arm["id"])) if ended else _absent(arm, width)
+        if ended and arm["replicate"]:  # the floor is what verdicts are held against, and has none
+            row = [Cell(cell.lines) for cell in row]
         rows.append((_label(arm, results["baseline"]), tuple(row)))
     return tuple(rows)
 
