@@ -14,7 +14,8 @@ from ablate.types import ModelSpec
 
 def load_model(model: ModelSpec, device: str) -> Any:
     """A transformers model in eval mode, from safetensors unless pickle was asked for by name."""
-    disable_progress_bar()  # its lock is a semaphore that a killed trial would leave behind
+    # its lock is a semaphore that a killed trial would leave behind
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             model.path,
