@@ -35,7 +35,8 @@ class Static:
     """``generate()`` on all prompts as one left-padded batch."""
 
     def __init__(self, path: str, dtype: str, asked: list[Problem]) -> None:
-        self._model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype).eval()
+        model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+        self._model = model.eval()
         tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
         texts = [
             tokenizer.apply_chat_template(

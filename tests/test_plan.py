@@ -15,6 +15,7 @@ from ablate.domains.base import Domain
 from ablate.errors import RecipeError
 from ablate.estimate import estimate
 from ablate.plan import Plan, make_plan
+from ablate.plugins import hookimpl
 from ablate.recipe import ModelConfig, Recipe, load_recipe
 from ablate.types import Sampling
 from tests import stand_ins
@@ -22,9 +23,9 @@ from tests import stand_ins
 RECIPES = Path(__file__).parent.parent / "recipes"
 INSTALLED = stand_ins.available()
 
-A = {"loader": {"bits": 4}}
-B = {"speculator": {}}
-C = {"set": {"sampling.max_tokens": 64}}
+A: dict[str, Any] = {"loader": {"bits": 4}}
+B: dict[str, Any] = {"speculator": {}}
+C: dict[str, Any] = {"set": {"sampling.max_tokens": 64}}
 
 
 def recipe(**keys: Any) -> Recipe:
@@ -97,7 +98,9 @@ class TestDesigns:
 
 class TestArms:
     def test_levels_name_the_options_that_differ(self) -> None:
-        levels = ({"loader": {"bits": 3}}, {"loader": {}}, {"loader": {"bits": 3, "name": "a/b c"}})
+        named = {"bits": 3, "name": "a/b c"}
+        options: list[dict[str, Any]] = [{"bits": 3}, {}, named]
+        levels = tuple({"loader": chosen} for chosen in options)
         assert ids(factors={"w": levels}) == [
             "baseline",
             "loader-bits3-name-x",
@@ -318,7 +321,7 @@ class TestProblems:
         def fails(self: object, engine: str) -> Any:
             raise KeyError("oops")
 
-        monkeypatch.setattr(stand_ins.Unfit, "ablate_requirements", stand_ins.hookimpl(fails))
+        monkeypatch.setattr(stand_ins.Unfit, "ablate_requirements", hookimpl(fails))
         assert "a plugin failed while planning: KeyError" in refusal(
             factors={"d": ({"unfit": {}},)}
         )

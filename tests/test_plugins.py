@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -36,7 +36,7 @@ class Cacher(Plugin):
     sizes: tuple[int, ...] = ()
 
     @hookimpl(wrapper=True)
-    def ablate_setup_cache(self, model: Any, limits: Any) -> Iterator[Any]:
+    def ablate_setup_cache(self, model: Any, limits: Any) -> Generator[None, Any, Any]:
         cache = yield
         return f"decorated {cache}"
 

@@ -360,9 +360,10 @@ class TestModels:
         folder = str(checkpoint(tmp_path / "m", dtype="bfloat16"))
         memory = psutil.virtual_memory()._replace(available=1500)
         monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
-        assert resolve_model(ModelConfig(folder))
+        assert resolve_model(ModelConfig(folder)).path == folder
         assert "does not fit" in self.refusal(ModelConfig(folder, dtype="float32"))
-        assert resolve_model(ModelConfig(folder, dtype="float32"), on_host=False)
+        on_a_gpu = resolve_model(ModelConfig(folder, dtype="float32"), on_host=False)
+        assert on_a_gpu.path == folder
 
 
 def test_the_reference_is_current() -> None:

@@ -85,7 +85,7 @@ def test_a_run_writes_everything(tmp_path: Path, checkpoint: Path) -> None:
 
 
 def test_one_arms_failure_is_its_own(tmp_path: Path, checkpoint: Path, third_party: Path) -> None:
-    levels = [{name: {}} for name in FAULTS]
+    levels: list[dict[str, object]] = [{name: {}} for name in FAULTS]
     file = recipe(
         tmp_path,
         checkpoint,

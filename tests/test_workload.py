@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.arrivals import Batch, Gamma
+from ablate.arrivals import Arrival, Batch, Gamma
 from ablate.plan import Arm, make_plan
 from ablate.recipe import ModelConfig, Recipe
 from ablate.types import Load, Sampling
@@ -52,7 +52,8 @@ def test_arrivals_are_not_rescaled() -> None:
 
 
 def test_a_batch_is_a_closed_loop() -> None:
-    assert Batch(4).offsets(100, Random(0)) is None
+    process: Arrival = Batch(4)
+    assert process.offsets(100, Random(0)) is None
     assert Batch(4).in_flight == 4
 
 

@@ -33,7 +33,9 @@ def save_random_model(
         "initializer_range": 0.3,  # spread the logits: near ties would test nothing
     }
     made = AutoConfig.for_model(architecture, **{**settings, **config})
-    model = AutoModelForCausalLM.from_config(made, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+        made, dtype=torch.float32
+    )
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -45,4 +47,6 @@ def _byte_tokenizer() -> PreTrainedTokenizerFast:
     raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token=END)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=raw, eos_token=END
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -69,9 +70,9 @@ def prompts_of_many_lengths(n: int) -> list[str]:
 
 
 @cache
-def _reference_model(path: Path) -> tuple[object, object]:
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
-    return model, AutoTokenizer.from_pretrained(path)
+def _reference_model(path: Path) -> tuple[Any, Any]:
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    return model.eval(), AutoTokenizer.from_pretrained(path)
 
 
 def generated(path: Path, prompts: Sequence[str], max_new_tokens: int = 24) -> list[str]:
@@ -79,9 +80,9 @@ def generated(path: Path, prompts: Sequence[str], max_new_tokens: int = 24) -> l
     model, tokenizer = _reference_model(path)
     out = []
     for prompt in prompts:
-        inputs = tokenizer(prompt, return_tensors="pt")  # type: ignore[operator]
+        inputs = tokenizer(prompt, return_tensors="pt")
         with torch.inference_mode():
-            ids = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)  # type: ignore[attr-defined]
+            ids = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
         new = ids[0, inputs.input_ids.shape[1] :]
-        out.append(tokenizer.decode(new, skip_special_tokens=True))  # type: ignore[attr-defined]
+        out.append(tokenizer.decode(new, skip_special_tokens=True))
     return out

@@ -8,7 +8,13 @@ import pytest
 import torch
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from ablate.engines.local.batch import Batch, Span
 from ablate.engines.local.interfaces import KVStore, Seq
@@ -126,6 +132,6 @@ class PrefixMachine(StoreMachine):
 
 @pytest.mark.parametrize("machine", [StoreMachine, Int8Machine, PrefixMachine])
 def test_store_is_a_list_of_vectors(machine: type[StoreMachine]) -> None:
-    case = machine.TestCase()
-    case.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
-    case.runTest()
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
+    )

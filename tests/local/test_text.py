@@ -53,6 +53,6 @@ def test_the_end_token_is_not_a_visible_answer(codebook: Codebook) -> None:
 
 def test_prompts_carry_the_chat_template(codebook: Codebook) -> None:
     ids = codebook.prompt("What is 1 + 1?")
-    text = codebook._tokenizer.decode(ids)
+    text = str(codebook._tokenizer.decode(ids))
     assert "What is 1 + 1?" in text
     assert text.rstrip().endswith("assistant")
