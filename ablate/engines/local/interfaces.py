@@ -160,21 +160,17 @@ class Draft:
     probs: Tensor | None = None
 
 
-class Proposer(ABC):
-    """Guesses the next tokens of sequences, all of a batch at once."""
-
-    @abstractmethod
-    def propose(self, seqs: Sequence[Seq]) -> Sequence[Draft]:
-        """One draft a sequence, of at most ``lookahead`` and ``seq.remaining - 1`` tokens."""
-
-    @property
-    @abstractmethod
-    def lookahead(self) -> int:
-        """The most tokens ever proposed for one sequence in one step."""
+class Companion(ABC):
+    """What keeps state of sequences, and perhaps memory, beside the model and its store."""
 
     def release(self, seq_id: int) -> None:
         """Forget a sequence that ended or was preempted."""
         return
+
+    @property
+    def lookahead(self) -> int:
+        """The most tokens written for a sequence in one step beyond those that are kept."""
+        return 0
 
     @property
     def weight_bytes(self) -> int:
@@ -183,11 +179,19 @@ class Proposer(ABC):
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes of keys and values held beside the model's."""
+        """Bytes of keys and values held beside the store's."""
         return 0
 
 
-class DecodeStep(ABC):
+class Proposer(Companion):
+    """Guesses the next tokens of sequences, all of a batch at once."""
+
+    @abstractmethod
+    def propose(self, seqs: Sequence[Seq]) -> Sequence[Draft]:
+        """One draft a sequence, of at most ``lookahead`` and ``seq.remaining - 1`` tokens."""
+
+
+class DecodeStep(Companion):
     """One iteration: computes the scheduled chunks and returns the new tokens."""
 
     @abstractmethod
@@ -197,25 +201,6 @@ class DecodeStep(ABC):
         Leaves ``seq.computed`` and the store committed as if all returned tokens but the last had
         been computed.
         """
-
-    @property
-    def lookahead(self) -> int:
-        """Tokens that a step may write beyond those it keeps."""
-        return 0
-
-    def release(self, seq_id: int) -> None:
-        """Forget a sequence that ended or was preempted."""
-        return
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes of weights beside the model's."""
-        return 0
-
-    @property
-    def kv_bytes(self) -> int:
-        """Bytes of keys and values beside the store's."""
-        return 0
 
     @property
     def counters(self) -> Mapping[str, float]:
