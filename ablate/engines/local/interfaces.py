@@ -160,17 +160,12 @@ class Draft:
     probs: Tensor | None = None
 
 
-class Companion(ABC):
+class Companion:
     """What keeps state of sequences, and perhaps memory, beside the model and its store."""
 
     def release(self, seq_id: int) -> None:
         """Forget a sequence that ended or was preempted."""
         return
-
-    @property
-    def lookahead(self) -> int:
-        """The most tokens written for a sequence in one step beyond those that are kept."""
-        return 0
 
     @property
     def weight_bytes(self) -> int:
@@ -183,16 +178,26 @@ class Companion(ABC):
         return 0
 
 
-class Proposer(Companion):
+class Proposer(Companion, ABC):
     """Guesses the next tokens of sequences, all of a batch at once."""
+
+    @property
+    @abstractmethod
+    def lookahead(self) -> int:
+        """The most tokens ever proposed for one sequence in one step."""
 
     @abstractmethod
     def propose(self, seqs: Sequence[Seq]) -> Sequence[Draft]:
         """One draft a sequence, of at most ``lookahead`` and ``seq.remaining - 1`` tokens."""
 
 
-class DecodeStep(Companion):
+class DecodeStep(Companion, ABC):
     """One iteration: computes the scheduled chunks and returns the new tokens."""
+
+    @property
+    def lookahead(self) -> int:
+        """The most tokens written for a sequence in one step beyond those that are kept."""
+        return 0
 
     @abstractmethod
     def __call__(self, chunks: Sequence[Chunk]) -> list[list[int]]:
