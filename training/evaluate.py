@@ -20,7 +20,7 @@ from ablate.types import FinishReason, Outcome, Problem
 from training.data import domains
 
 # More than the longest worked solution of either domain.
-MAX_TOKENS = 320
+MAX_TOKENS = 512
 BATCH = 64
 
 
