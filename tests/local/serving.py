@@ -79,8 +79,14 @@ def generated(path: Path, prompts: Sequence[str], max_new_tokens: int = 24) -> l
     """What ``generate()`` answers to each prompt alone, greedily."""
     model, tokenizer = _reference_model(path)
     out = []
-    for prompt in prompts:
-        inputs = tokenizer(prompt, return_tensors="pt")
+    for asked in prompts:
+        prompt = asked
+        if tokenizer.chat_template:
+            message = [{"role": "user", "content": prompt}]
+            prompt = tokenizer.apply_chat_template(
+                message, add_generation_prompt=True, tokenize=False
+            )
+        inputs = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
         with torch.inference_mode():
             ids = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
         new = ids[0, inputs.input_ids.shape[1] :]

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from ablate.domains.arithmetic import Arithmetic
+from ablate.domains.logic import Logic
+from ablate.models import ModelConfig, resolve_model
+from ablate.plugins import Plugin
 from ablate.types import Sampling
+from ablate_draft import Draft
 from tests.local.models import ARCHITECTURES, save_random_model
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 
@@ -48,6 +53,15 @@ def test_preemption_changes_nothing(checkpoint: Path) -> None:
     assert session.evidence_state("measured").counters["num_preemptions"] > 0
     assert served.texts() == generated(checkpoint, PROMPTS)
     assert max(u.kv_tokens for u in served.usage) <= 200
+
+
+@pytest.mark.parametrize("plugins", [{}, {"draft": Draft("tiny-draft")}], ids=["plain", "draft"])
+def test_the_shipped_model_reasons_as_with_generate(plugins: dict[str, Plugin]) -> None:
+    path = Path(resolve_model(ModelConfig("tiny-reasoner")).path)
+    problems = [*Arithmetic(limit=8).problems(), *Logic(limit=8).problems()]
+    prompts = [p.prompt for p in problems]
+    session = open_session(path, plugins=plugins, sampling=Sampling(max_tokens=320))
+    assert serve(session, prompts).texts() == generated(path, prompts, max_new_tokens=320)
 
 
 def test_a_second_load_is_independent_of_the_first(checkpoint: Path) -> None:
