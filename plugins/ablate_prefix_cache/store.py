@@ -67,14 +67,19 @@ class PrefixStore(KVStore):
         if not seq.token_times:  # what a preempted sequence computed before says nothing of sharing
             self._queries += len(seq.tokens)
             self._hits += held
-        self._keys[seq.id] = block_keys(seq.tokens[: seq.prompt_len], self._block_size)
-        for key in self._keys[seq.id][len(found) :]:
+        for key in self._prompt_keys(seq)[len(found) :]:
             self._computing.setdefault(key, seq.id)
         return held
 
     def _usable_keys(self, seq: Seq) -> list[bytes]:
         # the last known token is left out: its logits are needed, so it is computed again
-        return block_keys(seq.tokens[: min(seq.prompt_len, len(seq.tokens) - 1)], self._block_size)
+        return self._prompt_keys(seq)[: (len(seq.tokens) - 1) // self._block_size]
+
+    def _prompt_keys(self, seq: Seq) -> list[bytes]:
+        """Hashed once, though a waiting sequence is asked about at every step."""
+        if seq.id not in self._keys:
+            self._keys[seq.id] = block_keys(seq.tokens[: seq.prompt_len], self._block_size)
+        return self._keys[seq.id]
 
     def free(self, seq_id: int) -> None:
         for key in self._keys.pop(seq_id):
