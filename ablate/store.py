@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -167,9 +167,3 @@ def _drop_torn_line(file: Path) -> None:
     if keep != len(data):
         with file.open("r+b") as stream:
             stream.truncate(keep)
-
-
-def plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping as plain dicts, lists and scalars, as JSON and YAML want it."""
-    result: dict[str, Any] = json.loads(json.dumps(value, default=str))
-    return result

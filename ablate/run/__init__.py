@@ -40,6 +40,8 @@ def run_plan(
         directory.write_info(_info(plan))
     todo = [t for t in plan.trials if not _is_done(directory, t.arm.info.id, t.block)]
     console.print(f"{len(todo)} trials into {directory.path}", highlight=False, soft_wrap=True)
+    if not todo:  # nothing to load torch for
+        return directory
     isolation = Isolation(plan, directory)
     with display(console, len(todo)) as shown:
         for trial in todo:

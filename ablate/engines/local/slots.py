@@ -82,10 +82,7 @@ class Plain(Codec):
 
 
 class SlotStore(KVStore):
-    """Slots of contiguous memory: each plane is ``[layers, slots, G, positions, width]``.
-
-    ``max_tokens`` None: as many as fit into ``limits.kv_cache_memory_bytes``.
-    """
+    """Slots of contiguous memory: each plane is ``[layers, slots, G, positions, width]``."""
 
     def __init__(self, model: Any, limits: Limits, codec: Codec | None = None) -> None:
         self.shape = CacheShape.of(model)
