@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from ablate.domains._split import Generated
-from ablate.domains.arithmetic import Arithmetic
-from ablate.domains.logic import Logic
+from ablate.domains import Algebra, Arithmetic, Code, Knowledge, Logic, Sorting
+from ablate.domains.base import Domain
+from ablate.thinking import visible_text
 from ablate.types import Problem
 from training.tokenizer import IM_END, chat
 
 IGNORED = -100
 
-# Logic problems are learned up to this difficulty and asked beyond it, which keeps them hard.
-LEARNED_LOGIC = 16
 POOL = 2048
+
+# What is learned, with each domain's share of the problems. Difficulties reach as far as the
+# models shall be asked, and a little beyond.
+SHARES: Mapping[Domain, float] = {
+    Arithmetic(max_difficulty=14): 0.20,
+    Algebra(max_difficulty=12): 0.24,
+    Logic(max_difficulty=12): 0.18,
+    Code(max_difficulty=12): 0.18,
+    Sorting(max_difficulty=14): 0.08,
+    Knowledge(): 0.12,
+}
 
 
 @dataclass(frozen=True)
@@ -39,23 +48,18 @@ class Batch:
     labels: Tensor
 
 
-@dataclass(frozen=True)
-class Mixture:
-    """What is learned: the domains, and the share of arithmetic among the problems."""
-
-    arithmetic: Arithmetic
-    logic: Logic
-    arithmetic_share: float = 0.5
-
-    def pool(self, seed: int) -> list[Problem]:
-        """``POOL`` training problems; another seed gives others."""
-        chains = round(POOL * self.arithmetic_share)
-        return [*self.arithmetic.training(chains, seed), *self.logic.training(POOL - chains, seed)]
+def pool(seed: int) -> list[Problem]:
+    """About ``POOL`` training problems; another seed gives others."""
+    return [
+        problem
+        for domain, share in SHARES.items()
+        for problem in domain.training(round(POOL * share), seed)
+    ]
 
 
-def domains() -> tuple[Generated, ...]:
-    """The domains that the shipped models know."""
-    return Arithmetic(), Logic()
+def at_once(problem: Problem) -> Problem:
+    """The problem with nothing but its answer as solution."""
+    return replace(problem, solution=visible_text(problem.solution or "").strip())
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, problems: Sequence[Problem]) -> list[Example]:
@@ -81,11 +85,11 @@ def collate(examples: Sequence[Example], pad: int) -> Batch:
 
 
 def batches(
-    mixture: Mixture, tokenizer: PreTrainedTokenizerFast, seed: int, tokens: int
+    problems: Sequence[Problem], tokenizer: PreTrainedTokenizerFast, seed: int, tokens: int
 ) -> Iterator[Batch]:
-    """One pool's problems in batches of about ``tokens`` ids, similar lengths together."""
+    """The problems in batches of about ``tokens`` ids, similar lengths together."""
     rng = Random(seed)
-    examples = sorted(encode(tokenizer, mixture.pool(seed)), key=lambda example: len(example.ids))
+    examples = sorted(encode(tokenizer, problems), key=lambda example: len(example.ids))
     groups: list[list[Example]] = [[]]
     for example in examples:
         # Sorted, so the newest example is the longest of its batch.

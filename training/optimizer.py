@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import nn, optim
 
 WARM_UP = 0.02
@@ -26,10 +28,10 @@ def optimizers(model: nn.Module) -> list[optim.Optimizer]:
 
 
 def schedule(progress: float) -> float:
-    """The share of the peak rate at ``progress`` in 0..1: a short warm-up, then linear to zero."""
+    """The share of the peak rate at ``progress``, 0 to 1: a warm-up, then half a cosine to 0."""
     if progress < WARM_UP:
         return max(progress / WARM_UP, 0.01)
-    return max(0.0, (1 - progress) / (1 - WARM_UP))
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP))))
 
 
 def set_rate(made: list[optim.Optimizer], share: float) -> None:

@@ -1,4 +1,4 @@
-"""The shapes of the two shipped models."""
+"""The shapes of the shipped models."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 HEAD = 64
 
+# Width, layers, heads, key-value heads.
+SHAPES = {"reasoner": (256, 4, 4, 2), "llm": (256, 4, 4, 2), "draft": (128, 2, 2, 1)}
+
 
 def config(model: str, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
-    """``reasoner`` or ``draft``; the draft has about a seventh of the reasoner's parameters."""
-    width, layers, heads, kv_heads = {"reasoner": (256, 4, 4, 2), "draft": (128, 2, 2, 1)}[model]
+    """``reasoner``, ``llm`` (the same) or ``draft`` (about a seventh of the parameters)."""
+    width, layers, heads, kv_heads = SHAPES[model]
     return LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,

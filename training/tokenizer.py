@@ -13,8 +13,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from ablate.domains.arithmetic import Arithmetic
-from ablate.domains.logic import Logic
+from ablate.domains import BUILT_IN
 from ablate.thinking import THINK_CLOSE, THINK_OPEN
 
 VOCABULARY = 512
@@ -30,9 +29,9 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
-# A sign with its spaces is one piece, a digit always a piece of its own, a word takes the space
-# before it, punctuation stands alone.
-PIECES = Regex(r" [-+*=] |\d| ?[^\W\d_]+| ?[^\w\s]|\s|_")
+# A sign with its spaces is one piece, a digit always a piece of its own; a digit, a word or a mark
+# takes the space before it, a line break the indent after it.
+PIECES = Regex(r" [-+*=] | ?\d| ?[^\W\d_]+| ?[^\w\s]|\n +|\s|_")
 
 # The domains use few words; these fill the vocabulary with pieces of ordinary English.
 ENGLISH = """
@@ -94,8 +93,8 @@ def save(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
 
 
 def _texts() -> Iterator[str]:
-    for domain in (Arithmetic(), Logic(max_difficulty=16)):
-        for problem in domain.training(1000, seed=0):
+    for domain in BUILT_IN:
+        for problem in domain().training(1000, seed=0):
             yield f"user\n{problem.prompt}\nassistant\n{problem.solution}"
     yield " ".join(ENGLISH.split())
     yield " ".join(ENGLISH.title().split())

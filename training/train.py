@@ -1,16 +1,18 @@
-"""Train one of the tiny models for a fixed time; stops, resumes and exports on the way.
+"""Train one of the tiny models on a number of tokens; stops, resumes and exports on the way.
 
-``python -m training.train --model reasoner --out runs/reasoner --minutes 60``
+``python -m training.train --model reasoner --out runs/reasoner --tokens 60e6``
 
 ``OUT/checkpoint.pt`` is the state to go on from (run the same command again), ``OUT/model`` the
-latest export. One process uses as many threads as OMP_NUM_THREADS says.
+latest export, ``OUT/curve.jsonl`` the loss on the way. One process uses as many threads as
+OMP_NUM_THREADS says.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,13 +20,11 @@ import torch
 from torch import Tensor, nn, optim
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from ablate.domains.arithmetic import Arithmetic
-from ablate.domains.logic import Logic
 from training import attention
-from training.data import IGNORED, LEARNED_LOGIC, Batch, Mixture, batches
+from training.data import IGNORED, Batch, at_once, batches, pool
 from training.export import export
 from training.optimizer import optimizers, schedule, set_rate
-from training.shapes import fresh
+from training.shapes import SHAPES, fresh
 from training.tokenizer import build
 
 LOG_STEPS = 50
@@ -47,17 +47,13 @@ class Settings:
 
     model: str
     out: Path
-    minutes: float
+    tokens: float
     seed: int
     batch_tokens: int
     rate: float
     export_minutes: float
-    arithmetic_share: float
+    compile: bool
     device: str
-
-    @property
-    def mixture(self) -> Mixture:
-        return Mixture(Arithmetic(), Logic(max_difficulty=LEARNED_LOGIC), self.arithmetic_share)
 
 
 @dataclass(frozen=True)
@@ -67,20 +63,30 @@ class Run:
     model: LlamaForCausalLM
     tokenizer: PreTrainedTokenizerFast
     optimizers: list[optim.Optimizer]
+    hidden: Callable[[Tensor], Tensor]
 
 
-def loss_of(model: LlamaForCausalLM, batch: Batch, device: str) -> Tensor:
+def hidden_states(model: LlamaForCausalLM, compiled: bool) -> Callable[[Tensor], Tensor]:
+    """The model without its head, compiled once for all lengths: a third faster on one core."""
+
+    def forward(ids: Tensor) -> Tensor:
+        hidden: Tensor = model.model(input_ids=ids, use_cache=False).last_hidden_state
+        return hidden
+
+    return torch.compile(forward, dynamic=True) if compiled else forward
+
+
+def loss_of(run: Run, batch: Batch, device: str) -> Tensor:
     """Mean cross-entropy over the completions' tokens; the head runs on these only."""
     ids, labels = batch.ids.to(device), batch.labels[:, 1:].to(device)
     learned = labels != IGNORED
     with torch.autocast(device, torch.bfloat16):
-        hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state
-        logits = model.lm_head(hidden[:, :-1][learned])
+        logits = run.model.lm_head(run.hidden(ids)[:, :-1][learned])
     return nn.functional.cross_entropy(logits.float(), labels[learned])
 
 
 def step(run: Run, batch: Batch, device: str) -> float:
-    loss = loss_of(run.model, batch, device)
+    loss = loss_of(run, batch, device)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
     for optimizer in run.optimizers:
@@ -95,7 +101,10 @@ def stream(
     """Batches without end, each with the number of its pool; every pool is generated anew."""
     while True:
         seed = settings.seed * 1_000_000 + pools
-        for batch in batches(settings.mixture, tokenizer, seed, settings.batch_tokens):
+        problems = pool(seed)
+        if settings.model == "llm":
+            problems = [at_once(problem) for problem in problems]
+        for batch in batches(problems, tokenizer, seed, settings.batch_tokens):
             yield pools, batch
         pools += 1
 
@@ -128,7 +137,8 @@ def start(settings: Settings) -> tuple[Run, Progress]:
     model = fresh(settings.model, tokenizer)
     nn.Module.to(model, settings.device)
     model.set_attn_implementation(attention.NAME)
-    run = Run(model, tokenizer, optimizers(model))
+    hidden = hidden_states(model, settings.compile)
+    run = Run(model, tokenizer, optimizers(model), hidden)
     checkpoint = settings.out / "checkpoint.pt"
     return run, load(run, checkpoint) if checkpoint.exists() else Progress()
 
@@ -138,16 +148,20 @@ def keep(run: Run, progress: Progress, settings: Settings) -> None:
     export(run.model, run.tokenizer, settings.out / "model")
 
 
+def note(loss: float, progress: Progress, path: Path) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps({"loss": round(loss, 4), **asdict(progress)}) + "\n")
+
+
 def train(settings: Settings) -> Progress:
-    """Train until the time is used up; the learning rate reaches zero at its end."""
+    """Train until the tokens are used up; the learning rate reaches zero at their end."""
     settings.out.mkdir(parents=True, exist_ok=True)
     run, progress = start(settings)
-    budget = settings.minutes * 60
     exported, recent, clock = progress.seconds, 0.0, time.monotonic()
-    for pool, batch in stream(settings, run.tokenizer, progress.pools):
-        if progress.seconds >= budget:
+    for number, batch in stream(settings, run.tokenizer, progress.pools):
+        if progress.tokens >= settings.tokens:
             break
-        set_rate(run.optimizers, settings.rate * schedule(progress.seconds / budget))
+        set_rate(run.optimizers, settings.rate * schedule(progress.tokens / settings.tokens))
         recent += step(run, batch, settings.device)
         now = time.monotonic()
         progress = Progress(
@@ -155,11 +169,11 @@ def train(settings: Settings) -> Progress:
             steps=progress.steps + 1,
             tokens=progress.tokens + batch.ids.numel(),
             learned_tokens=progress.learned_tokens + int((batch.labels != IGNORED).sum()),
-            pools=pool,
+            pools=number,
         )
         clock = now
         if progress.steps % LOG_STEPS == 0:
-            print(f"loss {recent / LOG_STEPS:.4f} {progress}", flush=True)
+            note(recent / LOG_STEPS, progress, settings.out / "curve.jsonl")
             recent = 0.0
         if progress.seconds - exported >= settings.export_minutes * 60:
             keep(run, progress, settings)
@@ -170,14 +184,14 @@ def train(settings: Settings) -> Progress:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", choices=("reasoner", "draft"), required=True)
+    parser.add_argument("--model", choices=sorted(SHAPES), required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--tokens", type=float, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--batch-tokens", type=int, default=2048)
+    parser.add_argument("--batch-tokens", type=int, default=4096)
     parser.add_argument("--rate", type=float, default=1.0, help="scales the learning rates")
     parser.add_argument("--export-minutes", type=float, default=5.0)
-    parser.add_argument("--arithmetic-share", type=float, default=0.5)
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     print(train(Settings(**vars(parser.parse_args()))))
 

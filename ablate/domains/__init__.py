@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from ablate.domains.algebra import Algebra
 from ablate.domains.arithmetic import Arithmetic
+from ablate.domains.code import Code
+from ablate.domains.knowledge import Knowledge
 from ablate.domains.logic import Logic
+from ablate.domains.sorting import Sorting
 from ablate.plugins import Registry, hookimpl
+
+BUILT_IN = (Arithmetic, Algebra, Logic, Code, Sorting, Knowledge)
 
 
 @hookimpl
 def ablate_register(registry: Registry) -> None:
-    registry.add("domain", "arithmetic", Arithmetic)
-    registry.add("domain", "logic", Logic)
+    for domain in BUILT_IN:
+        registry.add("domain", domain.name, domain)

@@ -49,13 +49,14 @@ class Generated(Domain):
     max_difficulty: int = 10
 
     name: ClassVar[str]
+    hardest: ClassVar[int] = 1000
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_difficulty <= self.max_difficulty:
+        if not 1 <= self.min_difficulty <= self.max_difficulty <= self.hardest:
             raise RecipeError(
                 [
-                    f"{self.name}: 1 <= min_difficulty <= max_difficulty is needed, got "
-                    f"{self.min_difficulty} and {self.max_difficulty}"
+                    f"{self.name}: 1 <= min_difficulty <= max_difficulty <= {self.hardest} is "
+                    f"needed, got {self.min_difficulty} and {self.max_difficulty}"
                 ]
             )
 

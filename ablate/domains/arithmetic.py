@@ -1,8 +1,9 @@
-"""Chains of additions, subtractions and multiplications with small whole numbers."""
+"""Additions, subtractions and multiplications of whole numbers, as bare chains and as stories."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
@@ -17,12 +18,20 @@ OPERAND_BOUNDS = (9, 99, 999, 999, 999)
 
 NUMBER = re.compile(r"-?\d{1,3}(?:,\d{3})+(?!\d)|-?\d+")
 
+CHAIN = {"+": ("Add",), "-": ("Subtract",), "*": ("Multiply by",)}
+STORY = {
+    "+": ("{who} finds {n} more.", "{who} buys {n} more.", "{who} is given {n} more."),
+    "-": ("{who} sells {n}.", "{who} loses {n}.", "{who} gives away {n}."),
+    "*": ("{who} now gets {n} times as many.",),
+}
+PEOPLE = (("Ann", "She"), ("Ben", "He"), ("Eve", "She"), ("Tom", "He"), ("Mia", "She"))
+THINGS = ("apples", "books", "cards", "coins", "eggs", "pens", "shells", "stamps")
+
 
 @dataclass(frozen=True)
 class Step:
-    """One operation: how the prompt says it, its sign in the solution, and its result."""
+    """One operation with a value: its sign, the operand and the result."""
 
-    words: str
     sign: str
     operand: int
     result: int
@@ -36,43 +45,62 @@ class Arithmetic(Generated):
 
     def make(self, rng: Random, difficulty: int) -> Worked:
         value = start = rng.randint(LOWEST, HIGHEST)
-        told = [f"Start with {start}."]
+        steps = []
         lines = []
         for _ in range(difficulty):
-            step = _step(rng, value)
-            told.append(f"{step.words} {step.operand}.")
+            step = step_from(rng, value)
+            steps.append(step)
             lines.append(f"{value} {step.sign} {step.operand} = {step.result}")
             value = step.result
-        prompt = " ".join([*told, "What is the result?"])
-        return Worked(prompt, think(lines, str(value)), str(value))
+        tell = rng.choice((_chain, _story))
+        return Worked(tell(rng, start, steps), think(lines, str(value)), str(value))
 
     def extract(self, visible: str) -> str | None:
-        """The last whole number, without thousands separators."""
-        numbers = NUMBER.findall(visible)
-        return str(int(numbers[-1].replace(",", ""))) if numbers else None
+        return last_number(visible)
 
 
-def _step(rng: Random, value: int) -> Step:
+def last_number(visible: str) -> str | None:
+    """The last whole number in a text, without thousands separators; None if there is none."""
+    numbers = NUMBER.findall(visible)
+    return str(int(numbers[-1].replace(",", ""))) if numbers else None
+
+
+def step_from(rng: Random, value: int) -> Step:
+    """An operation that keeps a value of three digits at three digits."""
     kinds = [_add] * (2 if value < HIGHEST else 0) + [_subtract] * (2 if value > LOWEST else 0)
     if value <= HIGHEST // 2:
         kinds.append(_multiply)
     return rng.choice(kinds)(rng, value)
 
 
+def operand_up_to(rng: Random, highest: int) -> int:
+    """A number from 1 to ``highest``, of one to three digits."""
+    return rng.randint(1, min(highest, rng.choice(OPERAND_BOUNDS)))
+
+
 def _add(rng: Random, value: int) -> Step:
-    operand = _operand(rng, HIGHEST - value)
-    return Step("Add", "+", operand, value + operand)
+    operand = operand_up_to(rng, HIGHEST - value)
+    return Step("+", operand, value + operand)
 
 
 def _subtract(rng: Random, value: int) -> Step:
-    operand = _operand(rng, value - LOWEST)
-    return Step("Subtract", "-", operand, value - operand)
+    operand = operand_up_to(rng, value - LOWEST)
+    return Step("-", operand, value - operand)
 
 
 def _multiply(rng: Random, value: int) -> Step:
     operand = rng.randint(2, min(9, HIGHEST // value))
-    return Step("Multiply by", "*", operand, value * operand)
+    return Step("*", operand, value * operand)
 
 
-def _operand(rng: Random, highest: int) -> int:
-    return rng.randint(1, min(highest, rng.choice(OPERAND_BOUNDS)))
+def _chain(rng: Random, start: int, steps: Sequence[Step]) -> str:
+    told = [f"{rng.choice(CHAIN[step.sign])} {step.operand}." for step in steps]
+    return " ".join([f"Start with {start}.", *told, "What is the result?"])
+
+
+def _story(rng: Random, start: int, steps: Sequence[Step]) -> str:
+    name, pronoun = rng.choice(PEOPLE)
+    things = rng.choice(THINGS)
+    told = [rng.choice(STORY[step.sign]).format(who=pronoun, n=step.operand) for step in steps]
+    question = f"How many {things} does {name} have in the end?"
+    return " ".join([f"{name} has {start} {things}.", *told, question])

@@ -1,0 +1,46 @@
+"""Knights, who tell the truth, and knaves, who lie: who is what follows from one to the next."""
+
+from __future__ import annotations
+
+from random import Random
+
+from ablate.domains._split import Worked, think
+
+NAMES = (
+    "Ann", "Bob", "Cal", "Dan", "Eve", "Fay", "Gus", "Hal", "Ivy", "Jan",
+    "Kim", "Leo", "Mia", "Ned", "Pam", "Ray", "Sue", "Tom", "Una", "Vic",
+)  # fmt: skip
+ASKED = 3
+RULE = "Knights tell the truth, knaves lie."
+
+
+def knights(rng: Random, people: int) -> Worked:
+    """A puzzle with one solution about ``people`` islanders, of whom three are asked.
+
+    The first compares the second with himself, which gives the second away: "of my kind" can only
+    be said of a knight, by a knight or by a knave. Every other speaks of the next, the last of the
+    first, so each statement settles one person more.
+    """
+    names = rng.sample(NAMES, people)
+    kinds = dict(zip(names, rng.choices(("knight", "knave"), k=people), strict=True))
+    first, second = names[:2]
+    anchor = f"{first} says {second} is {'' if kinds[second] == 'knight' else 'not '}of my kind"
+    statements, lines = [anchor], [f"{anchor}: {second} {kinds[second]}"]
+    for speaker, other in zip(names[1:], [*names[2:], first], strict=True):
+        said = f"{speaker} says {other} is a {_claimed(kinds[speaker], kinds[other])}"
+        statements.append(said)
+        lines.append(f"{kinds[speaker]} {said}: {other} {kinds[other]}")
+    asked = rng.sample(names, ASKED)
+    lines.append(", ".join(f"{name} {kinds[name]}" for name in asked))
+    rng.shuffle(statements)
+    question = f"What are {asked[0]}, {asked[1]} and {asked[2]}?"
+    prompt = " ".join([RULE, *(f"{statement}." for statement in statements), question])
+    answer = " ".join(kinds[name] for name in asked)
+    return Worked(prompt, think(lines, answer), answer)
+
+
+def _claimed(speaker: str, kind: str) -> str:
+    """What a knight or knave says of somebody of that kind."""
+    if speaker == "knight":
+        return kind
+    return "knave" if kind == "knight" else "knight"

@@ -1,0 +1,34 @@
+"""Sort a list and say which number is at a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import ClassVar
+
+from ablate.domains._split import Generated, Worked, think
+from ablate.domains.arithmetic import last_number
+
+LOWEST, HIGHEST = 10, 99
+FEWEST = 3
+
+
+@dataclass(frozen=True)
+class Sorting(Generated):
+    """Lists of different numbers of two digits; difficulty d sorts d + 2 of them (at most 90)."""
+
+    name: ClassVar[str] = "sorting"
+    hardest: ClassVar[int] = HIGHEST - LOWEST + 1 - FEWEST + 1
+
+    def make(self, rng: Random, difficulty: int) -> Worked:
+        numbers = rng.sample(range(LOWEST, HIGHEST + 1), difficulty + FEWEST - 1)
+        place = rng.randint(1, len(numbers))
+        told = " ".join(map(str, numbers))
+        in_order = sorted(numbers)
+        line = ", ".join(f"{index} {number}" for index, number in enumerate(in_order, 1))
+        answer = str(in_order[place - 1])
+        prompt = f"Sort {told} from small to large. Which number is at place {place}?"
+        return Worked(prompt, think([line], answer), answer)
+
+    def extract(self, visible: str) -> str | None:
+        return last_number(visible)
