@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 from ablate import hookspecs
+from ablate.domains import BUILT_IN
+from ablate.domains.base import Domain
 from ablate.hookspecs import COMPONENT_HOOKS, HOOKS
 from ablate.report.reference import reference as metrics
 from ablate.schema import reference as recipe
 
+EXAMPLES_DIFFICULTY = 3
 FOLDER = Path(__file__).parent / "reference"
 
 
@@ -29,7 +34,33 @@ def _hook(name: str) -> str:
     return f"## {name}\n\n```python\n{name}{signature}\n```\n\n{kind}{inspect.getdoc(function)}\n"
 
 
+def domains() -> str:
+    """Each built-in domain: what it asks, its options, and a worked test problem."""
+    intro = (
+        "Printed from `ablate/domains` by `docs/generate.py`.\n\n"
+        "Every domain has `limit` (how many problems are asked; null: all) and `seed` (which).\n"
+        "A hash of the prompt puts one problem in eight into the test split; the shipped models\n"
+        "have learned from the others only. The worked solutions are what `tiny-reasoner` was\n"
+        "taught to write."
+    )
+    return "\n".join([f"# Domains\n\n{intro}\n", *(_domain(domain) for domain in BUILT_IN)])
+
+
+def _domain(domain: type[Domain]) -> str:
+    about = inspect.getdoc(sys.modules[domain.__module__])
+    options = [f"`{f.name}` ({f.default})" for f in fields(domain)]
+    easy = [p for p in domain(limit=80).problems() if p.difficulty == EXAMPLES_DIFFICULTY]
+    some = list({problem.prompt.split()[0]: problem for problem in easy}.values())[:2]
+    worked = "\n\n".join(f"```text\n{p.prompt}\n\n{p.solution}\n```" for p in some)
+    name = some[0].domain
+    return (
+        f"## {name}\n\n{about}\n\n{inspect.getdoc(domain)}\n\n"
+        f"Options (default): {', '.join(options)}\n\n{worked}\n"
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "domains.md": domains,
     "hooks.md": hooks,
     "metrics.md": metrics,
     "recipe.md": recipe,

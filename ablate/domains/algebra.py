@@ -15,8 +15,8 @@ from ablate.domains.arithmetic import last_number
 class Algebra(Generated):
     """Half equations, half products.
 
-    Difficulty is, of an equation, the number of terms beyond the four that it cannot do without,
-    plus one; of a product, the number of digits by which a number of three digits is multiplied.
+    An equation of difficulty d has d + 3 terms. Of a product, difficulty is the number of digits of
+    all the factors after the first, which has three.
     """
 
     name: ClassVar[str] = "algebra"

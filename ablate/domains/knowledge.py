@@ -55,9 +55,9 @@ OTHER_SPELLINGS = {"aluminum": "aluminium", "cesium": "caesium", "sulphur": "sul
 class Knowledge(Domain):
     """Questions about the 118 elements, each asked in many wordings.
 
-    Difficulty is 1 for the twelve lightest elements, 2 for the next twelve and so on to 10: the
-    heavier an element, the rarer it is and the later it was found. A wording that is held out for
-    the test is never learned; the fact itself is, in other wordings.
+    Difficulty is 1 for the twelve lightest elements, 2 for the next twelve and so on to 10; the
+    heavy ones are mostly the less known. A wording that is held out for the test is never learned;
+    the fact itself is, in other wordings.
     """
 
     name: ClassVar[str] = "knowledge"
