@@ -14,9 +14,11 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 from transformers import PreTrainedTokenizerFast
 
 from ablate.domains import BUILT_IN
+from ablate.domains._split import Generated
 from ablate.thinking import THINK_CLOSE, THINK_OPEN
 
 VOCABULARY = 512
+READ_UP_TO = 10  # difficulty of the problems that the merges are counted on
 PAD, IM_START, IM_END = "<|pad|>", "<|im_start|>", "<|im_end|>"
 CONTROL = (PAD, IM_START, IM_END)
 # Not "special", so that decode(skip_special_tokens=True) keeps them in the text.
@@ -94,7 +96,8 @@ def save(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
 
 def _texts() -> Iterator[str]:
     for domain in BUILT_IN:
-        for problem in domain().training(1000, seed=0):
+        options = {"max_difficulty": READ_UP_TO} if issubclass(domain, Generated) else {}
+        for problem in domain(**options).training(1000, seed=0):
             yield f"user\n{problem.prompt}\nassistant\n{problem.solution}"
     yield " ".join(ENGLISH.split())
     yield " ".join(ENGLISH.title().split())

@@ -1,0 +1,115 @@
+"""Training: what is learned, and that a run can be stopped and repeated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoTokenizer, LlamaForCausalLM
+
+import ablate
+from ablate.domains import Arithmetic
+from training.data import IGNORED, at_once, batches, encode, pool
+from training.shapes import SHAPES, fresh
+from training.tokenizer import build
+from training.train import Settings, train
+
+MODELS = Path(ablate.__file__).parent / "models"
+TOKENIZER = build()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """So that sums have one order and two runs give the same weights."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def settings(out: Path, tokens: float, **changed: Any) -> Settings:
+    given = {"model": "draft", "seed": 1, "batch_tokens": 512, "rate": 1.0, "export_minutes": 5.0}
+    return Settings(out=out, tokens=tokens, compile=False, device="cpu", **(given | changed))
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "model" / "model.safetensors")
+
+
+def test_the_shipped_tokenizer_is_the_one_that_is_built() -> None:
+    for folder in sorted(MODELS.glob("*/tokenizer.json")):
+        assert json.loads(folder.read_text()) == json.loads(TOKENIZER.backend_tokenizer.to_str())
+
+
+@pytest.mark.parametrize("model", SHAPES)
+def test_shapes_are_those_of_the_shipped_models(model: str) -> None:
+    shipped = LlamaForCausalLM.from_pretrained(MODELS / f"tiny-{model}")
+    expected = {name: p.shape for name, p in fresh(model, TOKENIZER).named_parameters()}
+    assert {name: p.shape for name, p in shipped.named_parameters()} == expected
+
+
+def test_the_same_seed_gives_the_same_model(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        train(settings(tmp_path / name, 2e3))
+    one, other = weights(tmp_path / "one"), weights(tmp_path / "other")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    before = train(settings(tmp_path, 2e3))
+    halfway = weights(tmp_path)
+    after = train(settings(tmp_path, 4e3))
+    assert before.tokens >= 2e3
+    assert after.tokens >= 4e3
+    assert after.steps > before.steps
+    assert after.pools > before.pools
+    assert not all(torch.equal(halfway[name], w) for name, w in weights(tmp_path).items())
+    assert train(settings(tmp_path, 4e3)).tokens == after.tokens
+
+
+def test_an_export_can_be_loaded(tmp_path: Path) -> None:
+    train(settings(tmp_path, 1e3))
+    model = LlamaForCausalLM.from_pretrained(tmp_path / "model")
+    assert model.dtype == torch.bfloat16
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    assert tokenizer.get_vocab() == TOKENIZER.get_vocab()
+
+
+def test_loss_falls(tmp_path: Path) -> None:
+    train(settings(tmp_path, 26e3, batch_tokens=256))
+    curve = (tmp_path / "curve.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in curve]
+    assert len(losses) >= 2
+    assert losses[-1] < losses[0]
+
+
+def test_only_the_answer_is_learned() -> None:
+    problems = Arithmetic().training(20, seed=3)
+    seen = set()
+    for batch in batches(problems, TOKENIZER, seed=0, tokens=600):
+        assert batch.ids.numel() <= 600
+        for ids, labels in zip(batch.ids, batch.labels, strict=True):
+            learned = labels != IGNORED
+            assert torch.equal(ids[learned], labels[learned])
+            seen.add(TOKENIZER.decode(labels[learned]))
+    assert seen == {f"{problem.solution}<|im_end|>" for problem in problems}
+
+
+def test_the_ordinary_model_learns_to_answer_at_once() -> None:
+    problems = [at_once(problem) for problem in pool(seed=0)]
+    answers = {str(problem.solution) for problem in problems}
+    assert not any("<" in answer for answer in answers)
+    assert max(len(e.ids) - e.prompt for e in encode(TOKENIZER, problems)) <= 12
+
+
+def test_the_pool_has_every_domain_and_another_seed_another_pool() -> None:
+    one, other = pool(seed=1), pool(seed=2)
+    assert {p.domain for p in one} == {
+        "algebra", "arithmetic", "code", "knowledge", "logic", "sorting"
+    }  # fmt: skip
+    assert {p.prompt for p in one if p.domain == "code"}.isdisjoint({p.prompt for p in other})
