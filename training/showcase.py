@@ -2,7 +2,7 @@
 
 ::
 
-    ablate run recipes/tiny-models.yaml --output runs/tiny-models
+    ablate run recipes/tiny-models.yaml --output-dir runs/tiny-models
     python -m training.showcase runs/tiny-models
 """
 
