@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,18 +15,23 @@ from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 import ablate
-from ablate.domains._split import Generated
-from ablate.domains.arithmetic import Arithmetic
-from ablate.domains.logic import Logic
+from ablate.domains import Algebra, Arithmetic, Code, Knowledge, Logic, Sorting
+from ablate.domains.base import Domain
+from ablate.types import Problem
 
 MODELS = Path(ablate.__file__).parent / "models"
-REASONER, DRAFT = MODELS / "tiny-reasoner", MODELS / "tiny-draft"
-each_model = pytest.mark.parametrize("folder", [REASONER, DRAFT], ids=lambda path: str(path.name))
-each_domain = pytest.mark.parametrize(
-    "domain",
-    [Arithmetic(max_difficulty=5), Logic(max_difficulty=8)],
-    ids=lambda domain: str(domain.name),
+REASONER, LLM, DRAFT = MODELS / "tiny-reasoner", MODELS / "tiny-llm", MODELS / "tiny-draft"
+FOLDERS = (REASONER, LLM, DRAFT)
+each_model = pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.name))
+EASY = (
+    Arithmetic(max_difficulty=5),
+    Algebra(max_difficulty=5),
+    Logic(max_difficulty=5),
+    Code(max_difficulty=5),
+    Sorting(max_difficulty=5),
+    Knowledge(),
 )
+each_domain = pytest.mark.parametrize("domain", EASY, ids=lambda domain: str(domain.name))
 
 TOKENIZER = AutoTokenizer.from_pretrained(REASONER)
 
@@ -40,24 +46,42 @@ def parameters(folder: Path) -> int:
         return sum(weights.get_tensor(name).numel() for name in weights.keys())  # noqa: SIM118
 
 
-@each_domain
-def test_reasoner_solves_easy_problems(domain: Generated) -> None:
-    """Held out and greedy in float32; the easy half of the domain's difficulties."""
-    model = AutoModelForCausalLM.from_pretrained(REASONER, dtype=torch.float32)
-    problems = replace(domain, limit=40).problems()
+def answers(folder: Path, problems: Sequence[Problem], max_new_tokens: int) -> list[str]:
+    """Greedy in float32."""
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     prompts = [chat(TOKENIZER, problem.prompt) for problem in problems]
     inputs = TOKENIZER(prompts, padding=True, padding_side="left", return_tensors="pt")
     with torch.inference_mode():
-        outputs = model.generate(**inputs, max_new_tokens=160, do_sample=False)  # type: ignore[misc]
-    texts = TOKENIZER.batch_decode(
-        outputs[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
-    )
+        outputs = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)  # type: ignore[misc]
+    kept = outputs[:, inputs["input_ids"].shape[1] :]
+    return list(TOKENIZER.batch_decode(kept, skip_special_tokens=True))
+
+
+def right(domain: Domain, problems: Sequence[Problem], texts: Sequence[str]) -> int:
     grades = [
-        domain.grade(problem, text, "stop").outcome
-        for problem, text in zip(problems, texts, strict=True)
+        domain.grade(problem, text, "stop") for problem, text in zip(problems, texts, strict=True)
     ]
+    return sum(grade.outcome == "correct" for grade in grades)
+
+
+@each_domain
+def test_reasoner_solves_easy_problems_and_thinks(domain: Domain) -> None:
+    problems = replace(domain, limit=40).problems()
+    texts = answers(REASONER, problems, max_new_tokens=220)
     assert all(text.startswith("<think>\n") for text in texts)
-    assert grades.count("correct") >= 32
+    assert right(domain, problems, texts) >= 32
+
+
+def test_llm_knows_as_much_and_answers_at_once() -> None:
+    domain = Knowledge(limit=40)
+    texts = answers(LLM, domain.problems(), max_new_tokens=20)
+    assert not any("<think>" in text for text in texts)
+    assert right(domain, domain.problems(), texts) >= 30
+
+
+def test_llm_cannot_do_what_takes_steps() -> None:
+    domain = Arithmetic(min_difficulty=6, limit=40)
+    assert right(domain, domain.problems(), answers(LLM, domain.problems(), 20)) <= 10
 
 
 @given(st.text())
@@ -73,7 +97,7 @@ def test_thinking_is_kept_where_special_tokens_are_dropped(text: str) -> None:
 
 
 def test_digits_stand_alone() -> None:
-    assert TOKENIZER.tokenize("Add 123.")[-4:] == ["1", "2", "3", "."]
+    assert TOKENIZER.tokenize("Add 123.")[-4:] == ["Ġ1", "2", "3", "."]
 
 
 def test_chat_template() -> None:
@@ -82,7 +106,17 @@ def test_chat_template() -> None:
 
 def test_draft_is_small_and_shares_the_vocabulary() -> None:
     assert parameters(DRAFT) <= parameters(REASONER) / 6
-    assert AutoTokenizer.from_pretrained(DRAFT).get_vocab() == TOKENIZER.get_vocab()
+    for folder in FOLDERS:
+        assert AutoTokenizer.from_pretrained(folder).get_vocab() == TOKENIZER.get_vocab()
+
+
+def test_reasoner_and_llm_have_the_same_shape() -> None:
+    one, other = (json.loads((folder / "config.json").read_text()) for folder in (REASONER, LLM))
+    assert one == other
+
+
+def test_the_models_together_stay_small() -> None:
+    assert sum(file.stat().st_size for file in MODELS.rglob("*")) <= 40 * 2**20
 
 
 @each_model
