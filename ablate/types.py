@@ -253,7 +253,8 @@ class ArmInfo:
     """An arm as a report needs it. ``levels``: factor -> level label, ``off`` where it is off.
 
     ``plugins``: name -> options. ``replicate`` numbers the repetitions of the baseline that give
-    the noise floor: 0 for every ordinary arm.
+    the noise floor: 0 for every ordinary arm. ``lossless``: those of its plugins that claim to
+    leave greedy output as it is.
     """
 
     id: str
@@ -261,6 +262,43 @@ class ArmInfo:
     plugins: Mapping[str, Mapping[str, Any]]
     settings: Mapping[str, Any] = field(default_factory=dict)
     replicate: int = 0
+    lossless: tuple[str, ...] = ()
+
+
+ClaimKind = Literal[
+    "non_inferior",
+    "more_accurate",
+    "less_accurate",
+    "faster",
+    "slower",
+    "smaller",
+    "larger",
+    "shorter",
+    "longer",
+    "no_difference",
+    "interaction",
+    "no_interaction",
+]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement about an optimization, made in a recipe before it is measured.
+
+    ``factor`` names a factor's level (``weights.awq``), or the factor where it has one level;
+    ``other`` the second one of an interaction. ``metric`` None: what the kind of claim is usually
+    about. ``domain`` None: all problems together; ``"*"``: each domain by itself. ``by``: at least
+    that much, a share for accuracy and else a factor above 1. ``margin``: what still counts as no
+    loss or no difference, a share.
+    """
+
+    claim: ClaimKind
+    factor: str
+    other: str | None = None
+    metric: str | None = None
+    domain: str | None = None
+    by: float | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -268,7 +306,8 @@ class RunInfo:
     """What a run directory says of itself in ``run.json``; enough to report without the recipe.
 
     ``slo``: bounds in seconds by metric (``ttft``, ``tpot``, ``e2e_latency``). ``margins``: the
-    largest loss still accepted, by metric.
+    largest loss still accepted, by metric. ``claims``: the recipe's statements to be tested.
+    ``sampling``: how tokens were drawn, empty where that is not known.
     """
 
     name: str
@@ -283,6 +322,8 @@ class RunInfo:
     margins: Mapping[str, float] = field(default_factory=dict)
     slo: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    sampling: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def baseline(self) -> ArmInfo:

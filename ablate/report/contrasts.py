@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
 from dataclasses import asdict
-from math import log
 from typing import Any
 
+import numpy as np
+
 from ablate import stats
-from ablate.report.arms import ArmData, of_domain
+from ablate.report.arms import ArmData
+from ablate.report.columns import OUTCOMES, TrialData
 from ablate.types import RunInfo
 
 RATIO_METRICS = (
@@ -28,38 +30,68 @@ RATIO_METRICS = (
 )
 """Metrics compared as arm / baseline."""
 
+DOMAIN_RATIO_METRICS = (
+    "mean_e2el_ms",
+    "mean_ttft_ms",
+    "mean_ttfvt_ms",
+    "mean_tpot_ms",
+    "mean_itl_ms",
+    "mean_output_tokens",
+)
+"""Those that the requests of one domain have, too."""
+
+LATENCIES = {"e2e_latency": "e2e", "ttft": "ttft"}
+"""Latencies that are paired by request where arms share arrivals -> their column."""
+
 Entry = dict[str, Any]
 
 
 def contrast(arm: ArmData, baseline: ArmData, info: RunInfo) -> Entry:
     """An arm's effect on accuracy (paired by problem) and on efficiency (paired by block)."""
     ours, theirs = paired_blocks(arm, baseline)
-    a, b = arm.scores(ours), baseline.scores(theirs)
     return {
         "arm": arm.info.id,
         "baseline": baseline.info.id,
         "blocks": {"arm": sorted(ours), "baseline": sorted(theirs)},
         "accuracy": {
-            "overall": _accuracy(a, b),
-            "domains": {d: _accuracy(of_domain(a, d), of_domain(b, d)) for d in info.domains},
+            "overall": _accuracy(arm, baseline, None),
+            "domains": {d: _accuracy(arm, baseline, d) for d in info.domains},
         },
-        "ratios": {
-            name: asdict(stats.ratio(*_by_block(arm, baseline, name))) for name in RATIO_METRICS
+        "ratios": {name: _ratio(arm, baseline, name) for name in RATIO_METRICS},
+        "domain_ratios": {
+            d: {name: _ratio(arm, baseline, name, d) for name in DOMAIN_RATIO_METRICS}
+            for d in info.domains
+        },
+        "paired_latencies": {
+            "overall": _paired_latencies(arm, baseline, None),
+            "domains": {d: _paired_latencies(arm, baseline, d) for d in info.domains},
+        },
+        "outcomes": {
+            "overall": _outcomes(arm, baseline, None),
+            "domains": {d: _outcomes(arm, baseline, d) for d in info.domains},
+        },
+        "why": {
+            "overall": _why(arm, baseline, None),
+            "domains": {d: _why(arm, baseline, d) for d in info.domains},
         },
     }
 
 
-def paired_blocks(arm: ArmData, baseline: ArmData) -> tuple[frozenset[int], frozenset[int]]:
-    """The blocks whose answers are compared: those that both have, or all where they share none.
+def paired_blocks(*arms: ArmData) -> tuple[frozenset[int], ...]:
+    """The blocks whose answers are compared: those that all have, or each arm's own without any.
 
     The same number of repetitions on both sides keeps the sign test fair.
     """
-    shared = arm.blocks & baseline.blocks
-    return (shared, shared) if shared else (arm.blocks, baseline.blocks)
+    shared = frozenset.intersection(*(arm.blocks for arm in arms))
+    return (shared,) * len(arms) if shared else tuple(arm.blocks for arm in arms)
 
 
-def _accuracy(arm: Mapping[stats.Key, float], baseline: Mapping[stats.Key, float]) -> Entry:
-    pairs = stats.pair(arm, baseline)
+def _accuracy(arm: ArmData, baseline: ArmData, domain: str | None) -> Entry:
+    ours, theirs = paired_blocks(arm, baseline)
+    here = arm.keys.within(domain)
+    pairs = stats.match(
+        arm.scores(ours)[here], baseline.scores(theirs)[here], arm.keys.problem[here]
+    )
     return asdict(stats.accuracy_difference(pairs)) | {
         "p_value": stats.mcnemar(pairs),
         "better": pairs.better,
@@ -69,75 +101,87 @@ def _accuracy(arm: Mapping[stats.Key, float], baseline: Mapping[stats.Key, float
     }
 
 
-def _by_block(
-    arm: ArmData, baseline: ArmData, name: str
+def _ratio(arm: ArmData, baseline: ArmData, name: str, domain: str | None = None) -> Entry:
+    return asdict(stats.ratio(*by_block(arm, baseline, name, domain)))
+
+
+def by_block(
+    arm: ArmData, baseline: ArmData, name: str, domain: str | None = None
 ) -> tuple[list[float | None], list[float | None]]:
     shared = sorted(arm.blocks & baseline.blocks)
-    return [arm.metrics[b][name] for b in shared], [baseline.metrics[b][name] for b in shared]
+    return (
+        [arm.metric(name, b, domain) for b in shared],
+        [baseline.metric(name, b, domain) for b in shared],
+    )
 
 
-def noise_floor(repeats: Sequence[ArmData], baseline: ArmData, info: RunInfo) -> Entry | None:
-    """The largest change that running the baseline again made in any one block.
+def _timed_pairs(arm: ArmData, baseline: ArmData) -> list[tuple[TrialData, TrialData]]:
+    """The shared blocks in which both trials were measured in one piece."""
+    pairs = [(arm.trials[b], baseline.trials[b]) for b in sorted(arm.blocks & baseline.blocks)]
+    return [p for p in pairs if not any(t.result.resumed for t in p)]
 
-    Accuracy in shares of one, efficiency as a factor of at least 1; None without a repeat.
+
+def open_loop(one: TrialData, other: TrialData, arm: ArmData) -> bool:
+    """Whether two trials of a block had the same arrivals, given beforehand.
+
+    In a closed loop a request arrives when another ends, so no two trials agree.
     """
-    if not any(r.blocks & baseline.blocks for r in repeats):
+    x, y = (t.columns("arrival", arm.keys) for t in (one, other))
+    both = ~np.isnan(x + y)
+    return bool(both.any() and (x[both] == y[both]).all() and np.unique(x[both]).size > 1)
+
+
+def _paired_latencies(arm: ArmData, baseline: ArmData, domain: str | None) -> Entry | None:
+    """Mean log ratio by request, then over blocks; None unless arrivals are shared."""
+    pairs = [p for p in _timed_pairs(arm, baseline) if open_loop(*p, arm)]
+    if not pairs:
         return None
-    twice = [(r, b) for r in repeats for b in sorted(r.blocks & baseline.blocks)]
+    here = arm.keys.within(domain)
+    found = {}
+    for name, column in LATENCIES.items():
+        columns = [[t.columns(column, arm.keys)[here] for t in pair] for pair in pairs]
+        logs = [stats.by_request(ours, theirs) for ours, theirs in columns]
+        found[name] = asdict(stats.ratio_of_logs([x for x in logs if x is not None]))
+    return found
+
+
+def _outcomes(arm: ArmData, baseline: ArmData, domain: str | None) -> Entry:
+    """Answers by outcome, and what became of those that changed sides (answers, not problems)."""
+    moves: Counter[tuple[str, str]] = Counter()
+    for block in sorted(arm.blocks & baseline.blocks):
+        here = arm.keys.within(domain)
+        before, after = (
+            t.columns("outcome", arm.keys)[here]
+            for t in (baseline.trials[block], arm.trials[block])
+        )
+        both = ~np.isnan(before + after)
+        codes = (before[both] * len(OUTCOMES) + after[both]).astype(np.int_)
+        for code, count in enumerate(np.bincount(codes, minlength=len(OUTCOMES) ** 2)):
+            moves[OUTCOMES[code // len(OUTCOMES)], OUTCOMES[code % len(OUTCOMES)]] += int(count)
+    bad = [o for o in OUTCOMES if o != "correct"]
     return {
-        "arms": [r.info.id for r in repeats],
-        "blocks": len(twice),
-        "accuracy": {
-            "overall": max(_change(r, baseline, b, None) for r, b in twice),
-            "domains": {d: max(_change(r, baseline, b, d) for r, b in twice) for d in info.domains},
-        },
-        "ratios": {name: _largest_factor(repeats, baseline, name) for name in RATIO_METRICS},
+        "baseline": {o: sum(n for (was, _), n in moves.items() if was == o) for o in OUTCOMES},
+        "arm": {o: sum(n for (_, now), n in moves.items() if now == o) for o in OUTCOMES},
+        "right_to_wrong": {o: moves["correct", o] for o in bad},
+        "wrong_to_right": {o: moves[o, "correct"] for o in bad},
     }
 
 
-def _change(repeat: ArmData, baseline: ArmData, block: int, domain: str | None) -> float:
-    one = frozenset({block})
-    a, b = repeat.scores(one), baseline.scores(one)
-    if domain is not None:
-        a, b = of_domain(a, domain), of_domain(b, domain)
-    differences = stats.pair(a, b).differences
-    return abs(float(differences.mean())) if differences.size else 0.0
+def _why(arm: ArmData, baseline: ArmData, domain: str | None) -> Entry | None:
+    """How answer length, time per token and waiting make up the change of mean E2E latency."""
+    blocks = []
+    for pair in _timed_pairs(arm, baseline):
+        ours, theirs = (_parts(trial, arm, domain) for trial in pair)
+        blocks.append({name: (ours[name], theirs[name]) for name in ours})
+    return stats.decompose(blocks)
 
 
-def _largest_factor(repeats: Sequence[ArmData], baseline: ArmData, name: str) -> float | None:
-    factors = [
-        max(x / y, y / x)
-        for repeat in repeats
-        for x, y in zip(*_by_block(repeat, baseline, name), strict=True)
-        if x and y
-    ]
-    return max(factors) if factors else None
-
-
-def mark_noise(found: Entry, floor: Entry | None) -> Entry:
-    """The contrast with ``within_noise`` beside each effect, None where it cannot be told."""
-    accuracy, ratios = found["accuracy"], found["ratios"]
-    points = floor["accuracy"] if floor else {"overall": None, "domains": {}}
-    factors = floor["ratios"] if floor else {}
-    return found | {
-        "accuracy": {
-            "overall": _in_points(accuracy["overall"], points["overall"]),
-            "domains": {
-                d: _in_points(entry, points["domains"].get(d))
-                for d, entry in accuracy["domains"].items()
-            },
-        },
-        "ratios": {name: _in_factor(entry, factors.get(name)) for name, entry in ratios.items()},
+def _parts(trial: TrialData, arm: ArmData, domain: str | None) -> dict[str, float]:
+    here = trial.of(domain, arm.keys)
+    timed = here & ~np.isnan(trial.decode)
+    gaps = float((trial.tokens[timed] - 1).sum())
+    return {
+        "e2e": float(trial.e2e[here].mean()) if here.any() else 0.0,
+        "output_length": float(trial.tokens[here].mean()) if here.any() else 0.0,
+        "time_per_token": float(trial.decode[timed].sum()) / gaps if gaps else 0.0,
     }
-
-
-def _in_points(entry: Entry, limit: float | None) -> Entry:
-    if entry["value"] is None or limit is None:
-        return entry | {"within_noise": None}
-    return entry | {"within_noise": abs(entry["value"]) <= limit}
-
-
-def _in_factor(entry: Entry, limit: float | None) -> Entry:
-    if entry["value"] is None or limit is None:
-        return entry | {"within_noise": None}
-    return entry | {"within_noise": abs(log(entry["value"])) <= log(limit)}

@@ -37,7 +37,7 @@ def _progress(info: RunInfo, arms: Mapping[str, ArmData]) -> Iterator[str]:
 
 def _trials(info: RunInfo, arm: ArmData) -> Iterator[str]:
     for block, trial in sorted(arm.trials.items()):
-        name, got = f"{arm.info.id}, block {block}", len(trial.records)
+        name, got = f"{arm.info.id}, block {block}", trial.answers
         if trial.result.status == "failed":
             if got:
                 yield f"{name}: failed; its {got} finished answers are kept but not counted."
@@ -50,11 +50,11 @@ def _trials(info: RunInfo, arm: ArmData) -> Iterator[str]:
 
 
 def _never_visible(arm: ArmData) -> Iterator[str]:
-    asked = [r for block in arm.blocks for r in arm.trials[block].records]
-    hidden = sum(r.completion.first_visible is None for r in asked)
+    asked = sum(trial.answers for trial in arm.good.values())
+    hidden = sum(trial.hidden for trial in arm.good.values())
     if hidden:
         yield (
-            f"{arm.info.id}: {hidden} of {len(asked)} requests never got past their reasoning; "
+            f"{arm.info.id}: {hidden} of {asked} requests never got past their reasoning; "
             "time to first visible token is over the others."
         )
 
@@ -63,8 +63,8 @@ def _disturbed(arms: Iterable[ArmData]) -> Iterator[str]:
     ratios = {
         (arm.info.id, block): ratio
         for arm in arms
-        for block, values in arm.metrics.items()
-        if (ratio := values["cpu_wall_ratio"]) is not None
+        for block in arm.good
+        if (ratio := arm.metric("cpu_wall_ratio", block)) is not None
     }
     usual = median(ratios.values()) if ratios else 0.0
     for (arm_id, block), ratio in ratios.items():

@@ -8,7 +8,8 @@ from math import isfinite
 from typing import Any
 
 from ablate.report.arms import ArmData, baseline_id, collect, describe
-from ablate.report.contrasts import contrast, mark_noise, noise_floor
+from ablate.report.contrasts import contrast
+from ablate.report.noise import mark_noise, noise_floor
 from ablate.report.notes import notes
 from ablate.types import RunInfo, Trial
 
@@ -75,7 +76,7 @@ def _failures(arm: ArmData) -> list[dict[str, Any]]:
             "block": block,
             "kind": trial.result.kind or "error",
             "message": trial.result.message or "no message was left",
-            "records": len(trial.records),
+            "records": trial.answers,
         }
         for block, trial in sorted(arm.trials.items())
         if trial.result.status == "failed"
