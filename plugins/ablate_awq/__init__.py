@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from ablate.plugins import Plugin, hookimpl
+from ablate.quantization.gptqmodel import quantized, requirements
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 GROUP_SIZES = (32, 64, 128)
-PACKAGES = ("gptqmodel", "accelerate")
+RECIPE = 1  # raised when quantize.py changes what it writes
 
 
 @dataclass(frozen=True)
@@ -39,22 +39,17 @@ class Awq(Plugin):
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
-        missing = [name for name in PACKAGES if find_spec(name) is None]
-        if not missing:
-            return Requirements()
-        names = " and ".join(missing)
-        hint = 'pip install "ablate-inference[awq]"'
-        return Requirements(problems=(f"{names} is not installed: {hint}",))
+        return requirements("awq")
 
     @hookimpl
     def ablate_load_model(self, model: ModelSpec, device: str) -> Any:
-        from ablate_awq.build import quantized
-        from ablate_awq.load import load  # torch: only when a trial opens
+        from ablate.quantization.checkpoint import load  # torch: only when a trial opens
 
-        return load(quantized(self, model, device), model.dtype, device)
+        made = quantized("awq", "ablate_awq.quantize", RECIPE, asdict(self), model, device)
+        return load(made, model.dtype, device)
 
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        from ablate_awq.evidence import evidence
+        from ablate.quantization.evidence import evidence
 
-        return evidence(state.components["model"], self.bits)
+        return evidence("awq", state.components["model"], self.bits)

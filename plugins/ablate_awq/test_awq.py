@@ -1,4 +1,4 @@
-"""AWQ: options, the int4 layer, and a really quantized model where the extra is installed."""
+"""AWQ: options, and a really quantized model where the extra is installed."""
 
 from __future__ import annotations
 
@@ -68,86 +68,18 @@ def test_options_are_checked(options: dict[str, int], message: str) -> None:
 
 
 def test_a_missing_extra_is_a_problem_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate_awq.find_spec", lambda name: None)
+    monkeypatch.setattr("ablate.quantization.gptqmodel.find_spec", lambda name: None)
     (problem,) = Awq().ablate_requirements("local").problems
     assert "gptqmodel" in problem
     assert 'pip install "ablate-inference[awq]"' in problem
-    monkeypatch.setattr("ablate_awq.find_spec", lambda name: object())
+    monkeypatch.setattr("ablate.quantization.gptqmodel.find_spec", lambda name: object())
     assert Awq().ablate_requirements("local").problems == ()
 
 
 @pytest.mark.parametrize("draw", [None, lambda n, seed: []])
 def test_calibration_text_is_asked_for(draw: Any) -> None:
-    from ablate_awq.build import calibration
-
     with pytest.raises(TrialError, match="AWQ needs calibration text"):
-        calibration(OPTIONS, replace(SPEC, calibration=draw))
-
-
-# The layer
-
-
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float16"])
-@pytest.mark.parametrize("columns", [192, 96, 24])
-@pytest.mark.parametrize("rows", [1, 5, 127, 128])
-def test_the_layer_multiplies_by_the_dequantized_weight(
-    dtype: str, columns: int, rows: int
-) -> None:
-    import torch
-
-    from ablate_awq.int4 import Int4Linear
-
-    draw = torch.Generator().manual_seed(0)
-    codes = torch.randint(0, 16, (128, columns), generator=draw, dtype=torch.uint8)
-    zeros = torch.randint(0, 16, (2, columns), generator=draw, dtype=torch.uint8)
-    kind = getattr(torch, dtype)
-    scales = (torch.rand(2, columns, generator=draw) * 0.02 + 0.01).to(kind)
-    bias = torch.randn(columns, generator=draw).to(kind)
-    x = torch.randn(1, rows, 128, generator=draw).to(kind)
-    layer = Int4Linear(codes, zeros, scales, bias)
-    y = layer(x)
-    spread = codes.double() - zeros.double().repeat_interleave(64, 0)
-    weight = spread * scales.double().repeat_interleave(64, 0)
-    expected = x.double() @ weight + bias.double()
-    error = ((y.double() - expected).norm() / expected.norm()).item()
-    assert y.shape == (1, rows, columns)
-    assert y.dtype == kind
-    assert error < {"bfloat16": 1e-2, "float16": 1e-3, "float32": 1e-6}[dtype]
-    assert layer.packed.nbytes == 128 * columns // 2
-
-
-def test_a_kernel_layout_that_is_not_known_is_left_to_the_kernel(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    import torch
-
-    from ablate_awq import int4
-
-    codes = torch.arange(64 * 64).view(64, 64).remainder(16).to(torch.uint8)
-    zeros, scales = torch.full((2, 64), 7), torch.full((2, 64), 0.5, dtype=torch.bfloat16)
-    known = int4.Int4Linear(codes, zeros, scales, None)
-    monkeypatch.setattr(int4, "KERNEL_BLOCKS", ())
-    unknown = int4.Int4Linear(codes, zeros, scales, None)
-    x = torch.eye(64, dtype=torch.bfloat16).repeat(3, 1)
-    assert known.block is not None
-    assert unknown.block is None
-    assert torch.equal(known(x), unknown(x))
-    with pytest.raises(ValueError, match="layout is not known"):
-        unknown.dense()
-
-
-def test_codes_are_read_from_the_format_that_awq_checkpoints_have() -> None:
-    import torch
-
-    from ablate_awq.int4 import awq_codes
-
-    codes = torch.randint(0, 16, (3, 16), generator=torch.Generator().manual_seed(0))
-    packed = torch.zeros(3, 2, dtype=torch.int64)
-    for word in range(2):
-        for place, column in enumerate((0, 2, 4, 6, 1, 3, 5, 7)):
-            packed[:, word] |= codes[:, 8 * word + column] << (4 * place)
-    words = packed.to(torch.uint32).view(torch.int32)
-    assert torch.equal(awq_codes(words), codes.to(torch.uint8))
+        OPTIONS.ablate_load_model(replace(SPEC, calibration=draw), "cpu")
 
 
 # A quantized model
@@ -254,7 +186,7 @@ def test_it_is_quantized_once_and_for_other_options_again(
     def refuse(*_: object) -> None:
         raise TrialError("a process was started")
 
-    monkeypatch.setattr("ablate_awq.build.run_module", refuse)
+    monkeypatch.setattr("ablate.quantization.gptqmodel.run_module", refuse)
     OPTIONS.ablate_load_model(SPEC, "cpu")
     for other in (replace(OPTIONS, group_size=32), replace(OPTIONS, seed=1)):
         with pytest.raises(TrialError, match="a process was started"):

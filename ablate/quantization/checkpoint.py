@@ -1,4 +1,4 @@
-"""Loads an AWQ checkpoint for inference."""
+"""Loads a GPTQ or AWQ checkpoint for inference."""
 
 from __future__ import annotations
 
@@ -14,28 +14,34 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from ablate.errors import TrialError
-from ablate_awq.int4 import Int4Linear, awq_codes
+from ablate.quantization.formats import Codes, Packing, packing, take
+from ablate.quantization.linears import Int4Linear, Int8Linear, Reordered
 
 
 def load(folder: Path, dtype: str, device: str) -> Any:
     """The model in eval mode on ``device``, computing in ``dtype`` (``auto``: the checkpoint's).
 
-    On a CPU the layers are this package's, so that gptqmodel stays out of the measured process;
-    elsewhere they are gptqmodel's, which transformers chooses.
+    On a CPU the layers are ablate's, so that gptqmodel stays out of the measured process; elsewhere
+    they are gptqmodel's, which transformers chooses.
     """
     if torch.device(device).type != "cpu":
         return _on_accelerator(folder, dtype, device)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     computed = config.dtype if dtype == "auto" else getattr(torch, dtype)
+    how = packing(_plain(config.quantization_config))
     del config.quantization_config  # else transformers would ask gptqmodel for the layers
     tensors = _read(folder, computed)
     with init_empty_weights():
         model = _new(config, computed)
-    _replace_linears(model, tensors)
+    _replace_linears(model, tensors, how)
     _fill(model, tensors, folder)
     if (folder / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
     return model.eval().requires_grad_(False)
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    return dict(config) if isinstance(config, dict) else dict(config.to_dict())
 
 
 def _on_accelerator(folder: Path, dtype: str, device: str) -> Any:
@@ -56,13 +62,16 @@ def _read(folder: Path, dtype: torch.dtype) -> dict[str, Tensor]:
     return {n: t.to(dtype) if t.is_floating_point() else t for n, t in tensors.items()}
 
 
-def _replace_linears(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Put an Int4Linear where the checkpoint has codes; takes its tensors out of ``tensors``."""
+def _replace_linears(model: nn.Module, tensors: dict[str, Tensor], how: Packing) -> None:
+    """Put a quantized layer where the checkpoint has codes."""
     for name in [n.removesuffix(".qweight") for n in tensors if n.endswith(".qweight")]:
-        codes = awq_codes(tensors.pop(f"{name}.qweight"))
-        zeros = awq_codes(tensors.pop(f"{name}.qzeros"))
-        scales, bias = tensors.pop(f"{name}.scales"), tensors.pop(f"{name}.bias", None)
-        model.set_submodule(name, Int4Linear(codes, zeros, scales, bias), strict=True)
+        model.set_submodule(name, _layer(take(tensors, name, how), how.bits), strict=True)
+
+
+def _layer(found: Codes, bits: int) -> nn.Module:
+    kind = Int4Linear if bits <= 4 else Int8Linear
+    inner = kind(found.codes, found.zeros, found.scales, found.bias)
+    return inner if found.order is None else Reordered(inner, found.order)
 
 
 def _fill(model: Any, tensors: dict[str, Tensor], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A linear layer that holds 4-bit weights on a CPU.
+"""Linear layers that hold integer weights on a CPU.
 
 Shapes: K input features, N output features, g group size, m rows of the input.
 """
@@ -13,17 +13,18 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 # half. 64 with AVX-512, 32 with AVX2, 2 otherwise.
 KERNEL_BLOCKS = (64, 32, 2)
 KERNEL_COLUMNS = 16
+KERNEL_GROUPS = (256, 128, 64, 32)
 # From this many rows on, turning the weight back once costs less than the int4 kernel's arithmetic,
 # which grows faster with the rows than that of a bfloat16 product.
 DENSE_ROWS = 128
-AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)
 
 
 class Int4Linear(nn.Module):
     """y = x W^T + b with W[n, k] = scale[k / g, n] (code[k, n] - zero[k / g, n]).
 
-    With few rows in bfloat16, torch's int4 kernel multiplies without unpacking. With many rows, and
-    in the other dtypes, where that kernel is a slow loop, W is unpacked for the call.
+    Codes of up to 4 bits, each held in 4. With few rows in bfloat16, torch's int4 kernel multiplies
+    without unpacking. With many rows, and in the other dtypes, where that kernel is a slow loop, W
+    is unpacked for the call.
     """
 
     packed: Tensor
@@ -37,10 +38,15 @@ class Int4Linear(nn.Module):
         """
         super().__init__()
         self.in_features, self.out_features = codes.shape
-        self.group_size = self.in_features // len(scales)
+        self.group_size, repeats = _kernel_groups(self.in_features // len(scales))
+        zeros, scales = (t.repeat_interleave(repeats, 0) for t in (zeros, scales))
         offsets = (8 - zeros.to(torch.float32)) * scales.to(torch.float32)
         table = torch.stack((scales, offsets.to(scales.dtype)), dim=-1)
-        self.kernel = scales.dtype == torch.bfloat16 and self.out_features % KERNEL_COLUMNS == 0
+        self.kernel = (
+            scales.dtype == torch.bfloat16
+            and self.out_features % KERNEL_COLUMNS == 0
+            and self.group_size in KERNEL_GROUPS
+        )
         packed, self.block = _pack_for_kernel(codes) if self.kernel else _pack(codes)
         self.register_buffer("packed", packed)
         self.register_buffer("scales_and_zeros", table.contiguous())
@@ -71,6 +77,12 @@ class Int4Linear(nn.Module):
         return f"{self.in_features}, {self.out_features}, group_size={self.group_size}"
 
 
+def _kernel_groups(size: int) -> tuple[int, int]:
+    """The group size that the kernel is given, and into how many of them a group is cut."""
+    fitting = [group for group in KERNEL_GROUPS if size % group == 0]
+    return (fitting[0], size // fitting[0]) if fitting else (size, 1)
+
+
 def _pack_for_kernel(codes: Tensor) -> tuple[Tensor, int | None]:
     """The kernel's own layout, and its block where that is one of the known ones."""
     packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes.t().int().contiguous(), 1)
@@ -94,7 +106,50 @@ def _unpack(packed: Tensor, rows: int, block: int) -> Tensor:
     return codes.permute(1, 0, 2).reshape(rows, -1)
 
 
-def awq_codes(packed: Tensor) -> Tensor:
-    """Codes [R, C] as bytes from AWQ's ``gemm`` layout, int32 [R, C / 8]."""
-    shifts = torch.tensor([4 * place for place in AWQ_ORDER], dtype=torch.int32)
-    return (packed.unsqueeze(-1) >> shifts & 15).to(torch.uint8).flatten(-2)
+class Int8Linear(nn.Module):
+    """The same with codes of up to 8 bits, one a byte, which are unpacked for every call.
+
+    torch has no CPU kernel for 8-bit weights whose scales change within a row, so this saves memory
+    and costs time.
+    """
+
+    packed: Tensor
+    zeros: Tensor
+    scales: Tensor
+    bias: Tensor | None
+
+    def __init__(self, codes: Tensor, zeros: Tensor, scales: Tensor, bias: Tensor | None) -> None:
+        """Arguments as for ``Int4Linear``, codes and zeros from 0 to 255."""
+        super().__init__()
+        self.in_features, self.out_features = codes.shape
+        self.group_size = self.in_features // len(scales)
+        self.register_buffer("packed", codes.contiguous())
+        self.register_buffer("zeros", zeros.contiguous())
+        self.register_buffer("scales", scales.contiguous())
+        self.register_buffer("bias", bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.dense().t(), self.bias)
+
+    def dense(self) -> Tensor:
+        """The weight, transposed: [K, N]."""
+        grouped = self.packed.view(-1, self.group_size, self.out_features).to(self.scales.dtype)
+        spread = grouped.sub_(self.zeros.to(self.scales.dtype).unsqueeze(1))
+        return spread.mul_(self.scales.unsqueeze(1)).view(self.packed.shape)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, group_size={self.group_size}"
+
+
+class Reordered(nn.Module):
+    """A layer whose groups are made of input features in another order (``desc_act``)."""
+
+    def __init__(self, inner: nn.Module, order: Tensor) -> None:
+        """``order`` [K]: which input feature each row of ``inner``'s codes belongs to."""
+        super().__init__()
+        self.inner = inner
+        self.register_buffer("order", order)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.inner(x.index_select(-1, self.order))
+        return y

@@ -11,7 +11,7 @@ from torch import nn
 from ablate.types import Evidence
 
 
-def evidence(model: Any, bits: int) -> Evidence:
+def evidence(plugin: str, model: Any, bits: int) -> Evidence:
     """Counts quantized against all linear layers; the output layer is not one of them."""
     head = model.get_output_embeddings()
     quantized = [m for m in model.modules() if _codes(m)]
@@ -21,7 +21,7 @@ def evidence(model: Any, bits: int) -> Evidence:
     weights = sum(m.in_features * m.out_features for m in quantized)
     kernel = type(quantized[0]).__name__ if quantized else "none"
     return Evidence(
-        "awq",
+        plugin,
         bool(quantized),
         f"{len(quantized)} of {len(linears)} linear layers hold {bits}-bit weights in {kernel}, "
         f"{held:,} bytes of {all_held:,} for the whole model",
@@ -37,7 +37,7 @@ def evidence(model: Any, bits: int) -> Evidence:
 
 
 def _codes(module: nn.Module) -> bool:
-    """Whether a layer holds integer codes: this package's layer, or one of gptqmodel's."""
+    """Whether a layer holds integer codes: one of ablate's layers, or one of gptqmodel's."""
     own = dict(module.named_buffers(recurse=False))
     return "packed" in own or "qweight" in own
 

@@ -1,0 +1,95 @@
+"""Quantizing with gptqmodel, in a process of its own, into a kept artefact.
+
+Importing gptqmodel changes the environment (also ``HF_HOME``), transformers and logging, and starts
+threads, none of which belongs into a measured process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ablate.artifacts import (
+    Artifact,
+    ensure,
+    exit_with_parent,
+    model_hashes,
+    package_versions,
+    run_module,
+    source_folder,
+    text_hash,
+)
+from ablate.quantization import calibration
+from ablate.types import ModelSpec, Requirements
+
+PACKAGES = ("gptqmodel", "accelerate")
+
+
+def requirements(extra: str) -> Requirements:
+    """A problem with its remedy where the libraries are missing."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if not missing:
+        return Requirements()
+    hint = f'pip install "ablate-inference[{extra}]"'
+    return Requirements(problems=(f"{' and '.join(missing)} is not installed: {hint}",))
+
+
+def quantized(
+    method: str, module: str, recipe: int, options: Mapping[str, Any], model: ModelSpec, device: str
+) -> Path:
+    """Folder of the quantized checkpoint, in Hugging Face layout; made if it is missing.
+
+    ``module`` is run with a request that holds ``options``, ``source``, ``device`` and ``rows``
+    and saves into ``target``; ``recipe`` is raised when it changes what it writes. ``options`` must
+    have ``calibration_samples`` and ``seed``.
+    """
+    source = source_folder(model)
+    texts = calibration.examples(
+        model, method.upper(), options["calibration_samples"], options["seed"]
+    )
+    inputs = {
+        "recipe": recipe,
+        "source": model_hashes(source),
+        "options": dict(options),
+        "calibration": text_hash(texts),
+        "versions": package_versions("gptqmodel", "torch", "transformers"),
+    }
+    spec = {**options, "source": str(source), "device": device, "examples": texts}
+
+    def build(folder: Path) -> None:
+        request = folder / "request.json"
+        request.write_text(json.dumps({**spec, "target": str(folder)}), encoding="utf-8")
+        what = f"quantizing {model.name} with gptqmodel"
+        run_module(module, str(request), what, environment())
+        request.unlink()
+
+    return ensure(Artifact(method, inputs), build)
+
+
+def environment() -> dict[str, str]:
+    """What gptqmodel reads when it is imported: its workers, and that it is to fetch nothing."""
+    workers = str(min(2, os.cpu_count() or 1))
+    return {"GPTQMODEL_CPU_WORKERS": workers, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "0"}
+
+
+Quantizer = Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], None]
+"""Takes the request and the calibration rows, and saves the checkpoint."""
+
+
+def main(quantize: Quantizer) -> None:
+    """The body of the child process: ``python -m MODULE REQUEST``."""
+    exit_with_parent()
+    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    rows = calibration.token_rows(request["source"], request["examples"])
+
+    import torch
+
+    random.seed(request["seed"])
+    torch.manual_seed(request["seed"])
+    quantize(request, [{"input_ids": row, "attention_mask": [1] * len(row)} for row in rows])

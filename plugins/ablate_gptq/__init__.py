@@ -1,0 +1,58 @@
+"""Weight quantization that makes up, column by column, for the errors of the columns before."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from ablate.plugins import Plugin, hookimpl
+from ablate.quantization.gptqmodel import quantized, requirements
+from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
+
+BITS = (3, 4, 8)
+GROUP_SIZES = (-1, 32, 64, 128)
+RECIPE = 1  # raised when quantize.py changes what it writes
+
+
+@dataclass(frozen=True)
+class Gptq(Plugin):
+    """Quantize the weights to ``bits`` bits with second-order corrections.
+
+    ``group_size``: weights of one row that share a scale and a zero point (-1: the whole row).
+    ``desc_act`` takes the input features in order of falling activation, which is more accurate and
+    slower to run. ``calibration_samples``: worked training examples, drawn with ``seed``.
+    """
+
+    bits: int = 4
+    group_size: int = 64
+    desc_act: bool = False
+    calibration_samples: int = 128
+    seed: int = 0
+
+    source: ClassVar[str] = "Frantar et al. 2022, GPTQ (2210.17323)"
+
+    def __post_init__(self) -> None:
+        if self.bits not in BITS:
+            raise ValueError(f"bits must be one of 3, 4, 8, not {self.bits}")
+        if self.group_size not in GROUP_SIZES:
+            sizes = ", ".join(str(size) for size in GROUP_SIZES)
+            raise ValueError(f"group_size must be one of {sizes}, not {self.group_size}")
+        if self.calibration_samples < 1:
+            raise ValueError("calibration_samples must be at least 1; 128 is usual")
+
+    @hookimpl
+    def ablate_requirements(self, engine: str) -> Requirements:
+        return requirements("gptq")
+
+    @hookimpl
+    def ablate_load_model(self, model: ModelSpec, device: str) -> Any:
+        from ablate.quantization.checkpoint import load  # torch: only when a trial opens
+
+        made = quantized("gptq", "ablate_gptq.quantize", RECIPE, asdict(self), model, device)
+        return load(made, model.dtype, device)
+
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        from ablate.quantization.evidence import evidence
+
+        return evidence("gptq", state.components["model"], self.bits)
