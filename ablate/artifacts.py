@@ -11,24 +11,20 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from filelock import FileLock
 
-from ablate.errors import TrialError
+from ablate.errors import AblateError, TrialError, did_you_mean
 from ablate.types import ModelSpec
 
 MANIFEST = "ablate-manifest.json"
 MODEL_SUFFIXES = frozenset({".safetensors", ".json", ".jinja", ".model", ".txt"})
-LOG_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -154,59 +150,45 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def run_module(module: str, argument: str, what: str, env: Mapping[str, str]) -> None:
-    """Run ``python -m module argument`` to its end, with ``env`` added to the environment.
+@dataclass(frozen=True)
+class Kept:
+    """An artefact in the cache. ``inputs`` is what it was made from; None if it cannot be read."""
 
-    A process of its own keeps a quantizer's memory peak, threads and patches out of the one that is
-    measured. Its standard input stays open as long as this process lives, so that it can end when
-    this one is killed (see ``exit_with_parent``). Raises TrialError with the end of its output.
-    """
-    # unbuffered, so that what it said last stands last in its log
-    command = [sys.executable, "-u", "-m", module, argument]
-    path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path)
-    # some quantizers write logs into the folder they are started in
-    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as scratch:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and a module we name
-            command,
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": path, **env},
-            cwd=scratch,
-        )
-        with process:
-            try:
-                code = process.wait()
-            except BaseException:
-                process.kill()
-                raise
-        if code:
-            raise TrialError(f"{what} failed ({_ending(code)}):\n{_tail(log)}")
+    name: str
+    path: Path
+    bytes: int
+    made: float
+    inputs: Mapping[str, Any] | None
 
 
-def _ending(code: int) -> str:
-    if code > 0:
-        return f"exit code {code}"
-    return f"killed by signal {-code}{', perhaps for lack of memory' if code == -9 else ''}"
+def kept() -> list[Kept]:
+    """What the cache holds, the newest first; half-written folders of killed runs are left out."""
+    folders = [f for f in (cache_root() / "artifacts").glob("*-*") if f.is_dir()]
+    found = [_kept(folder) for folder in folders if folder.suffix != ".partial"]
+    return sorted(found, key=lambda one: -one.made)
 
 
-def _tail(log: IO[bytes]) -> str:
-    log.seek(0, os.SEEK_END)
-    log.seek(max(0, log.tell() - 20_000))
-    text = log.read().decode(errors="replace").replace("\r", "\n")
-    return "\n".join([line for line in text.splitlines() if line.strip()][-LOG_LINES:])
+def _kept(folder: Path) -> Kept:
+    try:
+        inputs = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["inputs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        inputs = None
+    size = sum(file.stat().st_size for file in _all_files(folder))
+    return Kept(folder.name, folder, size, folder.stat().st_mtime, inputs)
 
 
-def exit_with_parent() -> None:
-    """End this process when the one that started it with ``run_module`` is gone.
+def find(name: str) -> Kept:
+    """The one artefact whose name begins with ``name``. Raises AblateError if it is not one."""
+    names = {one.name: one for one in kept()}
+    fitting = [one for one in names if one.startswith(name)] if name else []
+    if len(fitting) == 1:
+        return names[fitting[0]]
+    if fitting:
+        raise AblateError(f"{name!r} may be any of {', '.join(fitting)}: give more of the name")
+    raise AblateError(f"there is no artefact {name!r}.{did_you_mean(name, names)}")
 
-    Otherwise the quantizer of a killed trial would go on beside the next trial's measurement.
-    """
-    import threading
 
-    def watch() -> None:
-        while os.read(0, 1):  # unbuffered: a lock on sys.stdin would abort a regular exit
-            pass
-        os._exit(1)
-
-    threading.Thread(target=watch, name="exit-with-parent", daemon=True).start()
+def remove(one: Kept) -> None:
+    """Delete an artefact, waiting for whoever is making or removing it."""
+    with FileLock(f"{one.path}.lock"):
+        shutil.rmtree(one.path, ignore_errors=True)

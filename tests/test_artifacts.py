@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -16,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ablate import artifacts
-from ablate.artifacts import MANIFEST, Artifact, ensure, run_module, source_folder
-from ablate.errors import TrialError
+from ablate.artifacts import MANIFEST, Artifact, ensure, find, kept, remove, source_folder
+from ablate.errors import AblateError, TrialError
 from ablate.types import ModelSpec
 
 INPUTS = {"source": {"model.safetensors": "ab"}, "options": {"bits": 4}, "versions": {"torch": "2"}}
@@ -176,81 +172,36 @@ def test_a_hub_id_is_resolved_to_its_snapshot(
         source_folder(replace(model, path="someone/gone"))
 
 
-@pytest.fixture
-def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module that a child process can import because this process can."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return tmp_path / "child_of_test.py"
+def test_what_is_kept_can_be_listed_and_removed(cache: Path) -> None:
+    assert kept() == []
+    one, other = Artifact("awq", INPUTS), Artifact("gptq", INPUTS)
+    for artifact in (one, other):
+        ensure(artifact, fill)
+    (cache / "artifacts" / "awq-0.partial").mkdir()
+    assert {found.name for found in kept()} == {one.path.name, other.path.name}
+    found = find("awq")
+    assert found.path == one.path
+    assert found.inputs == INPUTS
+    assert found.bytes == sum(f.stat().st_size for f in one.path.rglob("*") if f.is_file())
+    remove(found)
+    assert [left.name for left in kept()] == [other.path.name]
+    ensure(one, fill)
+    assert len(kept()) == 2
 
 
-def test_a_module_runs_in_a_process_of_its_own(child: Path, tmp_path: Path) -> None:
-    child.write_text(
-        "import os, sys\nopen(sys.argv[1], 'w').write(f'{os.getpid()} {os.environ[\"COLOUR\"]}')"
-    )
-    run_module("child_of_test", str(tmp_path / "said"), "testing", {"COLOUR": "red"})
-    pid, colour = (tmp_path / "said").read_text().split()
-    assert int(pid) != os.getpid()
-    assert colour == "red"
+def test_a_name_that_fits_none_or_several_is_refused() -> None:
+    ensure(Artifact("awq", INPUTS), fill)
+    ensure(Artifact("awq", {**INPUTS, "options": {}}), fill)
+    with pytest.raises(AblateError, match=r"'awq' may be any of awq-.*, awq-"):
+        find("awq")
+    for name in ("gptq", ""):
+        with pytest.raises(AblateError, match="there is no artefact"):
+            find(name)
 
 
-def test_a_failing_module_is_one_error_with_the_end_of_its_output(child: Path) -> None:
-    child.write_text("for i in range(50): print(i)\nraise SystemExit('out of luck')")
-    with pytest.raises(TrialError) as caught:
-        run_module("child_of_test", "", "testing", {})
-    message = str(caught.value)
-    assert message.startswith("testing failed (exit code 1):\n")
-    assert message.endswith("out of luck")
-    assert len(message.splitlines()) == artifacts.LOG_LINES + 1
-
-
-def test_a_killed_module_says_so(child: Path) -> None:
-    child.write_text("import os\nos.kill(os.getpid(), 9)")
-    with pytest.raises(TrialError, match="killed by signal 9, perhaps for lack of memory"):
-        run_module("child_of_test", "", "testing", {})
-
-
-def test_a_module_ends_in_peace_while_it_watches_its_parent(child: Path) -> None:
-    child.write_text("from ablate.artifacts import exit_with_parent\nexit_with_parent()")
-    run_module("child_of_test", "", "testing", {})
-
-
-def test_a_module_ends_when_the_process_that_started_it_is_killed(
-    child: Path, tmp_path: Path
-) -> None:
-    said = tmp_path / "pid"
-    child.write_text(
-        "import os, sys, time\nfrom ablate.artifacts import exit_with_parent\nexit_with_parent()\n"
-        "open(sys.argv[1] + '.new', 'w').write(str(os.getpid()))\n"
-        "os.rename(sys.argv[1] + '.new', sys.argv[1])\ntime.sleep(60)"
-    )
-    parent = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"import sys; sys.path[:] = {sys.path!r}\n"
-            "from ablate.artifacts import run_module\n"
-            f"run_module('child_of_test', {str(said)!r}, 'testing', {{}})",
-        ]
-    )
-    wait_until(said.exists)
-    pid = int(said.read_text())
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    wait_until(lambda: not running(pid))
-
-
-def running(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not waited for does not."""
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
-
-
-def wait_until(true: object) -> None:
-    assert callable(true)
-    for _ in range(200):
-        if true():
-            return
-        time.sleep(0.1)
-    raise AssertionError("waited 20 seconds in vain")
+def test_a_folder_without_its_manifest_is_listed_too() -> None:
+    """So that it can be removed."""
+    path = ensure(Artifact("awq", INPUTS), fill)
+    (path / MANIFEST).unlink()
+    (found,) = kept()
+    assert found.inputs is None

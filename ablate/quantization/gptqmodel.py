@@ -18,13 +18,12 @@ from typing import Any
 from ablate.artifacts import (
     Artifact,
     ensure,
-    exit_with_parent,
     model_hashes,
     package_versions,
-    run_module,
     source_folder,
     text_hash,
 )
+from ablate.child import exit_with_parent, run_module
 from ablate.quantization import calibration
 from ablate.types import ModelSpec, Requirements
 
