@@ -362,7 +362,7 @@ def test_write_report_from_disk(tmp_path: Path) -> None:
     found = write_report(run_dir)
     assert json.loads((tmp_path / "results.json").read_text()) == found
     assert found["run"]["complete"]
-    assert found["schema_version"] == 1
+    assert found["schema_version"] == 2
     assert (tmp_path / "report.md").read_text() == to_markdown(found)
     assert {p.name for p in tmp_path.iterdir()} == {
         "run.json",

@@ -23,10 +23,11 @@ def write_report(run_dir: RunDir) -> dict[str, Any]:
     # Imported here: SciPy takes a second to load, and most commands never report.
     from ablate.report.markdown import to_markdown
     from ablate.report.results import build_results
+    from ablate.report.source import run_info, run_trials
     from ablate.store import write_atomically
 
-    info = run_dir.info()
-    results = build_results(info, run_dir.trials(info))
+    info = run_info(run_dir)
+    results = build_results(info, run_trials(run_dir, info))
     text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(run_dir.path / "results.json", text + "\n")
     write_atomically(run_dir.path / "report.md", to_markdown(results))

@@ -7,35 +7,57 @@ from dataclasses import asdict, is_dataclass
 from math import isfinite
 from typing import Any
 
+from ablate.report import agreement
 from ablate.report.arms import ArmData, baseline_id, collect, describe
-from ablate.report.contrasts import contrast
+from ablate.report.claims import judge_claims
+from ablate.report.contrasts import contrast, open_loop
+from ablate.report.effects import all_effects, study
+from ablate.report.judge import band_of, margin_of, speed_metric, verdicts
 from ablate.report.noise import mark_noise, noise_floor
 from ablate.report.notes import notes
+from ablate.report.tradeoffs import goodput, pareto
 from ablate.types import RunInfo, Trial
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def build_results(info: RunInfo, trials: Iterable[Trial]) -> dict[str, Any]:
-    """Everything that is known of a run, finished or not.
+    """Everything that is known of a run, finished or not, as results.schema.json describes it.
 
-    Keys: ``schema_version``, ``run``, ``environment``, ``baseline`` (an arm's id), ``arms``,
-    ``contrasts`` (every arm but the baseline and its repeats), ``noise_floor``, ``failures``,
-    ``notes``. Accuracies and their differences are shares of one; ratios are arm / baseline;
-    metrics are named and defined as in docs/reference/metrics.md. No NaN and no infinity.
+    ``trials`` may be a generator; each is reduced before the next is asked for. Accuracies and
+    their differences are shares of one; ratios are arm / baseline; metrics are named and defined
+    as in docs/reference/metrics.md. A ``domain`` of null means all problems together. No NaN and
+    no infinity.
     """
     arms = collect(info, trials)
-    baseline = baseline_id(info)
-    found, floor = _contrasts(info, arms, arms.get(baseline) if baseline else None)
+    name = baseline_id(info)
+    baseline = arms.get(name) if name else None
+    found, floor = _contrasts(info, arms, baseline)
+    workload = _workload(arms, baseline)
+    measured = study(info, arms, floor)
+    mains, pairs = all_effects(measured)
     result: dict[str, Any] = _plain(
         {
             "schema_version": SCHEMA_VERSION,
-            "run": _run(info, arms),
+            "run": _run(info, arms) | {"workload": workload},
             "environment": info.environment,
-            "baseline": baseline,
+            "baseline": name,
+            "rules": {
+                "accuracy_margin": margin_of(info),
+                "efficiency_band": band_of(info),
+                "speed_metric": speed_metric(workload, None),
+                "domain_speed_metric": speed_metric(workload, ""),
+            },
+            "verdicts": verdicts(measured, mains, pairs, workload),
+            "claims": judge_claims(measured, workload),
             "arms": [describe(arm, info) for arm in arms.values()],
             "contrasts": found,
+            "effects": mains,
+            "interactions": pairs,
             "noise_floor": floor,
+            **_agreement(info, arms, baseline),
+            "goodput": goodput(arms, name, info),
+            "pareto": pareto(arms, speed_metric(workload, None)),
             "failures": [f for arm in arms.values() for f in _failures(arm)],
             "notes": notes(info, arms, found),
         }
@@ -43,10 +65,36 @@ def build_results(info: RunInfo, trials: Iterable[Trial]) -> dict[str, Any]:
     return result
 
 
+def _workload(arms: Mapping[str, ArmData], baseline: ArmData | None) -> str:
+    """``open``: arrivals were given beforehand; ``closed``: they followed the answers."""
+    others = [a for a in arms.values() if baseline and a is not baseline and not a.info.replicate]
+    pairs = [(a, b) for a in others if baseline for b in sorted(a.blocks & baseline.blocks)]
+    if not baseline or not pairs:
+        return "closed"
+    arm, block = pairs[0]
+    opened = open_loop(arm.trials[block], baseline.trials[block], arm)
+    return "open" if opened else "closed"
+
+
+def _agreement(
+    info: RunInfo, arms: Mapping[str, ArmData], baseline: ArmData | None
+) -> dict[str, Any]:
+    """The baseline against itself, the answers that changed sides, and the lossless claims."""
+    if baseline is None:
+        return {"a_a": None, "flips": [], "lossless": []}
+    repeats = [a for a in arms.values() if a.info.replicate]
+    others = [a for a in arms.values() if not a.info.replicate and a is not baseline]
+    return {
+        "a_a": agreement.a_a(repeats, baseline, info),
+        "flips": [agreement.flips(arm, baseline, info) for arm in others],
+        "lossless": agreement.lossless(others, repeats, baseline, info),
+    }
+
+
 def _run(info: RunInfo, arms: Mapping[str, ArmData]) -> dict[str, Any]:
     ended = sum(len(a.trials) for a in arms.values())
     planned = len(info.arms) * info.blocks
-    kept = {k: v for k, v in asdict(info).items() if k not in ("arms", "environment")}
+    kept = {k: v for k, v in asdict(info).items() if k not in ("arms", "environment", "claims")}
     return kept | {
         "trials_ended": ended,
         "trials_planned": planned,

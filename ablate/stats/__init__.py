@@ -19,7 +19,15 @@ from ablate.stats.accuracy import (
 )
 from ablate.stats.agreement import Flips, excess, flip_shares, flips
 from ablate.stats.decompose import decompose
-from ablate.stats.design import Comparison, compare, interactions, level_name, main_effects
+from ablate.stats.design import (
+    Comparison,
+    Setting,
+    compare,
+    interactions,
+    level_name,
+    levels_of,
+    main_effects,
+)
 from ablate.stats.estimate import CONFIDENCE, Estimate, t_quantile, z_quantile
 from ablate.stats.pairing import Floats, Ints, Key, Pairs, by_problem, combine, match, pair, scores
 from ablate.stats.pareto import dominators
@@ -38,6 +46,7 @@ __all__ = [
     "Key",
     "MIN_CHANGED",
     "Pairs",
+    "Setting",
     "RESAMPLES",
     "accuracy",
     "accuracy_difference",
@@ -53,6 +62,7 @@ __all__ = [
     "holm",
     "interactions",
     "level_name",
+    "levels_of",
     "main_effects",
     "majority_at_k",
     "match",
