@@ -16,11 +16,11 @@ import ablate
 from ablate.domains import Arithmetic
 from training.data import IGNORED, at_once, batches, encode, pool
 from training.shapes import SHAPES, fresh
-from training.tokenizer import build
+from training.tokenizer import build, save, shared
 from training.train import Settings, train
 
 MODELS = Path(ablate.__file__).parent / "models"
-TOKENIZER = build()
+TOKENIZER = shared()
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +41,19 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
     return load_file(out / "model" / "model.safetensors")
 
 
-def test_the_shipped_tokenizer_is_the_one_that_is_built() -> None:
-    for folder in sorted(MODELS.glob("*/tokenizer.json")):
-        assert json.loads(folder.read_text()) == json.loads(TOKENIZER.backend_tokenizer.to_str())
+def test_the_shipped_models_share_one_tokenizer(tmp_path: Path) -> None:
+    save(TOKENIZER, tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        expected = (tmp_path / name).read_text()
+        assert {(MODELS / f"tiny-{model}" / name).read_text() for model in SHAPES} == {expected}
+
+
+def test_a_new_tokenizer_has_the_same_pieces_apart_from_their_order() -> None:
+    new, old = build(), TOKENIZER
+    assert len(new) == len(old) == 512
+    assert len(set(new.get_vocab()) & set(old.get_vocab())) > 490
+    assert new.all_special_tokens == old.all_special_tokens
+    assert new.chat_template == old.chat_template
 
 
 @pytest.mark.parametrize("model", SHAPES)

@@ -23,12 +23,12 @@ POOL = 2048
 # What is learned, with each domain's share of the problems. Difficulties reach as far as the
 # models shall be asked, and a little beyond.
 SHARES: Mapping[Domain, float] = {
-    Arithmetic(max_difficulty=14): 0.18,
-    Algebra(max_difficulty=12): 0.22,
-    Logic(max_difficulty=12): 0.16,
-    Code(max_difficulty=12): 0.18,
-    Sorting(max_difficulty=14): 0.08,
-    Knowledge(): 0.18,
+    Arithmetic(max_difficulty=14): 0.14,
+    Algebra(max_difficulty=12): 0.18,
+    Logic(max_difficulty=12): 0.38,
+    Code(max_difficulty=12): 0.10,
+    Sorting(max_difficulty=14): 0.12,
+    Knowledge(): 0.08,
 }
 
 

@@ -19,6 +19,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -92,7 +93,7 @@ def gptqmodel(folder: Path) -> Answers:
     yield "bfloat16", answer(model.model, folder)
     # Of one length, because of rows of different lengths gptqmodel may use only one.
     texts = [f"Start with {i}. Add {i + 57}. What is the result?" for i in range(100, 900, 100)]
-    with TemporaryDirectory() as target:
+    with TemporaryDirectory() as target, chdir(target):  # it logs where it is started
         model.quantize(texts)
         model.save(target)
         yield "GPTQ 4 bits", answer(GPTQModel.load(target).model, Path(target))
@@ -156,7 +157,9 @@ def main() -> None:
     parser.add_argument("model", type=Path, nargs="+", help="folder of a model")
     options = parser.parse_args()
     os.environ.update(ENVIRONMENT | os.environ)
-    results = [result for folder in options.model for result in check(options.library, folder)]
+    results = [
+        result for folder in options.model for result in check(options.library, folder.resolve())
+    ]
     print("\n".join(line for _, line in results))  # last, below what the libraries log
     sys.exit(not all(ok for ok, _ in results))
 

@@ -1,6 +1,8 @@
 """The tiny models' tokenizer: byte-level BPE, 512 tokens, ChatML, any text encodable.
 
-``python -m training.tokenizer --out FOLDER`` builds and saves it.
+``python -m training.tokenizer --out FOLDER`` builds and saves a new one. The shipped models share
+the one that lies beside them, which training goes on using: a change of the domains would change
+the order of the pieces, and with it every token's number.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+import ablate
 from ablate.domains import BUILT_IN
 from ablate.domains._split import Generated
 from ablate.thinking import THINK_CLOSE, THINK_OPEN
 
+SHIPPED = Path(ablate.__file__).parent / "models" / "tiny-reasoner"
 VOCABULARY = 512
 READ_UP_TO = 10  # difficulty of the problems that the merges are counted on
 PAD, IM_START, IM_END = "<|pad|>", "<|im_start|>", "<|im_end|>"
@@ -55,8 +59,13 @@ def chat(prompt: str) -> str:
     return f"{IM_START}user\n{prompt}{IM_END}\n{IM_START}assistant\n"
 
 
+def shared() -> PreTrainedTokenizerFast:
+    """The shipped models' tokenizer."""
+    return _wrapped(Tokenizer.from_file(str(SHIPPED / "tokenizer.json")))
+
+
 def build() -> PreTrainedTokenizerFast:
-    """Train the tokenizer; the same on every call."""
+    """Make a new tokenizer; the same on every call."""
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -73,6 +82,10 @@ def build() -> PreTrainedTokenizerFast:
     )
     core.train_from_iterator(_texts(), trainer)
     core.add_tokens([AddedToken(word, special=False, normalized=False) for word in THINKING])
+    return _wrapped(core)
+
+
+def _wrapped(core: Tokenizer) -> PreTrainedTokenizerFast:
     tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=core,
         bos_token=IM_START,

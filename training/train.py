@@ -25,7 +25,7 @@ from training.data import IGNORED, Batch, at_once, batches, pool
 from training.export import export
 from training.optimizer import optimizers, schedule, set_rate
 from training.shapes import SHAPES, fresh
-from training.tokenizer import build
+from training.tokenizer import shared
 
 LOG_STEPS = 50
 
@@ -133,7 +133,7 @@ def load(run: Run, path: Path) -> Progress:
 def start(settings: Settings) -> tuple[Run, Progress]:
     torch.manual_seed(settings.seed)
     attention.register()
-    tokenizer = build()
+    tokenizer = shared()
     model = fresh(settings.model, tokenizer)
     nn.Module.to(model, settings.device)
     model.set_attn_implementation(attention.NAME)

@@ -15,18 +15,21 @@ FEWEST = 3
 
 @dataclass(frozen=True)
 class Sorting(Generated):
-    """Lists of different numbers of two digits; difficulty d sorts d + 2 of them (at most 90)."""
+    """Lists of different numbers of two digits; difficulty d sorts d + 2 of them (at most 90).
+
+    One of the three last places is asked.
+    """
 
     name: ClassVar[str] = "sorting"
     hardest: ClassVar[int] = HIGHEST - LOWEST + 1 - FEWEST + 1
 
     def make(self, rng: Random, difficulty: int) -> Worked:
         numbers = rng.sample(range(LOWEST, HIGHEST + 1), difficulty + FEWEST - 1)
-        place = rng.randint(1, len(numbers))
+        place = len(numbers) - rng.randint(0, 2)
         told = " ".join(map(str, numbers))
-        in_order = sorted(numbers)
+        in_order = sorted(numbers)[:place]
         line = ", ".join(f"{index} {number}" for index, number in enumerate(in_order, 1))
-        answer = str(in_order[place - 1])
+        answer = str(in_order[-1])
         prompt = f"Sort {told} from small to large. Which number is at place {place}?"
         return Worked(prompt, think([line], answer), answer)
 
