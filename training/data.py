@@ -24,11 +24,11 @@ POOL = 2048
 # models shall be asked, and a little beyond.
 SHARES: Mapping[Domain, float] = {
     Arithmetic(max_difficulty=14): 0.14,
-    Algebra(max_difficulty=12): 0.18,
-    Logic(max_difficulty=12): 0.38,
+    Algebra(max_difficulty=12): 0.24,
+    Logic(max_difficulty=12): 0.28,
     Code(max_difficulty=12): 0.10,
-    Sorting(max_difficulty=14): 0.12,
-    Knowledge(): 0.08,
+    Sorting(max_difficulty=14): 0.18,
+    Knowledge(): 0.06,
 }
 
 
