@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from rich.console import Console
@@ -39,6 +40,7 @@ from ablate.types import (
 )
 
 ROOT = Path(__file__).parents[1]
+SCHEMA = json.loads((ROOT / "ablate/report/results.schema.json").read_text(encoding="utf-8"))
 DOMAINS = ("arithmetic", "logic")
 PROBLEMS = 40
 
@@ -207,6 +209,11 @@ def test_results_are_strict_json(results: dict[str, Any]) -> None:
     assert results["environment"]["odd"] is None
 
 
+def test_results_are_as_the_schema_says(results: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(results, SCHEMA)
+
+
 def test_accuracy_rests_on_problems_not_on_repetitions(results: dict[str, Any]) -> None:
     own = arm_of(results, "baseline")["accuracy"]["domains"]["logic"]
     assert own["n"] == PROBLEMS
@@ -303,7 +310,7 @@ def test_hidden_answers_are_noted() -> None:
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_any_state_of_a_run_gives_a_report(trials: list[Trial], width: int) -> None:
     found = build_results(info(), trials)
-    json.dumps(found, allow_nan=False)
+    jsonschema.validate(json.loads(json.dumps(found, allow_nan=False)), SCHEMA)
     assert "Accuracy" in printed(found, width)
     assert to_markdown(found).startswith("# awq")
 
@@ -327,7 +334,7 @@ def test_terminal_tables_fit_and_lose_nothing(results: dict[str, Any], width: in
 
 
 def test_wide_sheet_is_split_by_columns(results: dict[str, Any]) -> None:
-    sheet = sheets(results)[0]
+    sheet = next(s for s in sheets(results) if s.title == "Accuracy")
     parts = list(split(sheet, 45))
     assert [c for part in parts for c in part.columns] == list(sheet.columns)
     assert len(parts) > 1
@@ -336,7 +343,7 @@ def test_wide_sheet_is_split_by_columns(results: dict[str, Any]) -> None:
 def test_markdown_tables_are_well_formed(results: dict[str, Any]) -> None:
     text = to_markdown(results)
     blocks = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
-    assert len(blocks) == len(sheets(results)) + 2  # flips, recipe
+    assert len(blocks) == len(sheets(results)) + 3  # verdicts, flips, recipe
     for block in blocks:
         bars = [len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()]
         assert len(set(bars)) == 1

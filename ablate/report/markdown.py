@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ablate.report import words
+from ablate.report.cells import Cell, Sheet
 from ablate.report.lists import evidence_lines, failure_lines
-from ablate.report.sheets import Cell, Sheet, sheets
+from ablate.report.sheets import sheets
+from ablate.report.summary import claim_lines, lossless_lines, verdict_lines, verdict_sheets
 from ablate.stats import CONFIDENCE, MIN_CHANGED, RESAMPLES
 
 METHODS = f"""\
@@ -19,8 +21,12 @@ a bootstrap over problems ({RESAMPLES:,} resamples), or Tango's score interval w
 stand beside the baseline's accuracy). Speed and memory are compared block by block: the mean of
 log(arm / baseline) with a t interval over blocks. "all" pools the problems of every domain. The
 noise floor is the largest change that running the baseline a second time made in any one block.
-Intervals are for one comparison each; in a table with many, about one in twenty excludes no change
-by chance. Formulas and sources: docs/explanation/statistics.md; metrics: docs/reference/metrics.md.
+Verdicts rest on each optimization's effect averaged over the settings of the others (or with the
+others off, where they interact): accuracy by non-inferiority at the recipe's margin, speed and
+memory by superiority beyond a band, p-values adjusted after Holm over all effects and domains of
+one metric. Intervals are for one comparison each; in a table with many, about one in twenty
+excludes no change by chance. Formulas and sources: docs/explanation/statistics.md; metrics:
+docs/reference/metrics.md.
 """
 
 
@@ -31,9 +37,13 @@ def to_markdown(results: Mapping[str, Any]) -> str:
         f"# {_text(run['name'])}",
         f"{_text(run['model'])} on {run['engine']}, {run['created']}; "
         f"{run['trials_ended']} of {run['trials_planned']} trials ended.",
+        *(part for sheet in verdict_sheets(results) for part in _sheet(sheet)),
+        *_section("In words", _bullets(verdict_lines(results))),
+        *_section("Claims", _bullets(claim_lines(results))),
         *_section("Read with care", _bullets(results["notes"])),
         *(part for sheet in sheets(results) for part in _sheet(sheet)),
         *_section("Answers that changed", _flips(results)),
+        *_section("Said to change no answer", _bullets(lossless_lines(results))),
         *_section("What each optimization did", _bullets(evidence_lines(results))),
         *_section("Failed trials", _bullets(failure_lines(results))),
         *_section("Recipe", _recipe(results)),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ablate.report import words
+from ablate.report.cells import EMPTY, NOISE, Cell, Mood, Sheet
+from ablate.report.summary import interaction_sheets
 
-Mood = Literal["plain", "better", "worse", "noise"]
 Results = Mapping[str, Any]
 
-NOISE = "≈ noise"
 ACCURACY_AID = (
     "First line: share of right answers. Second: change against the baseline in percentage "
     "points [95 % interval]."
@@ -19,27 +18,6 @@ ACCURACY_AID = (
 RATIO_AID = f"Against the baseline [95 % interval]; bold and {NOISE} as above."
 MARK_AID = f"Bold: the interval excludes no change. {NOISE}: no more than the baseline run twice."
 WHY_AID = "What the optimizations did inside the engine; these numbers explain the tables above."
-
-
-@dataclass(frozen=True)
-class Cell:
-    """``lines`` are shown one below the other; ``mood`` says what a reader may conclude."""
-
-    lines: tuple[str, ...]
-    mood: Mood = "plain"
-
-
-EMPTY = Cell(("—",))
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A table: one row an arm, with a reading aid under it."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
-    aid: str
 
 
 _RATIO_SHEETS: tuple[tuple[str, Mapping[str, str]], ...] = (
@@ -78,7 +56,7 @@ _WHY = {
 
 
 def sheets(results: Results) -> list[Sheet]:
-    """Accuracy by domain, then efficiency against the baseline, then what explains it.
+    """Accuracy by domain, efficiency against the baseline, interactions, and what explains them.
 
     Where no trial has succeeded the first says all there is to say.
     """
@@ -86,7 +64,7 @@ def sheets(results: Results) -> list[Sheet]:
     if not any(block["status"] == "ok" for arm in results["arms"] for block in arm["blocks"]):
         return [first]
     ratios = (_ratio_sheet(results, title, columns) for title, columns in _RATIO_SHEETS)
-    return [first, *ratios, *_why_sheet(results)]
+    return [first, *ratios, *interaction_sheets(results), *_why_sheet(results)]
 
 
 def _accuracy_sheet(results: Results) -> Sheet:

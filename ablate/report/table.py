@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich import box
@@ -11,8 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ablate.report.cells import Cell, Mood, Sheet
 from ablate.report.lists import evidence_lines, failure_lines
-from ablate.report.sheets import Cell, Mood, Sheet, sheets
+from ablate.report.sheets import sheets
+from ablate.report.summary import claim_lines, lossless_lines, verdict_lines, verdict_sheets
 
 _STYLES: Mapping[Mood, str] = {
     "plain": "",
@@ -24,16 +26,24 @@ _GAP = 2  # blanks between columns
 
 
 def print_tables(results: Mapping[str, Any], console: Console) -> None:
-    """Every table, then what each optimization did, failures and caveats."""
+    """Verdicts and claims, every table, then what each optimization did, failures and caveats."""
     run = results["run"]
     console.print(f"[bold]{escape(run['name'])}[/]: {escape(run['model'])} on {run['engine']}")
-    for sheet in sheets(results):
-        for part in split(sheet, console.width):
-            console.print(_table(part, label_width(sheet, console.width)), end="\n\n")
-        console.print(Text(sheet.aid, style="dim"), end="\n\n")
+    _print_sheets(verdict_sheets(results), console)
+    _print_list("In words", verdict_lines(results), console)
+    _print_list("Claims", claim_lines(results), console)
+    _print_sheets(sheets(results), console)
+    _print_list("Said to change no answer", lossless_lines(results), console)
     _print_list("What each optimization did", evidence_lines(results), console)
     _print_list("Failed trials", failure_lines(results), console)
     _print_list("Read with care", results["notes"], console)
+
+
+def _print_sheets(shown: Iterable[Sheet], console: Console) -> None:
+    for sheet in shown:
+        for part in split(sheet, console.width):
+            console.print(_table(part, label_width(sheet, console.width)), end="\n\n")
+        console.print(Text(sheet.aid, style="dim"), end="\n\n")
 
 
 def label_width(sheet: Sheet, width: int) -> int:

@@ -43,7 +43,8 @@ def _exact_tail(sizes: Floats, counts: Ints, observed: float) -> float | None:
         ups = np.arange(count + 1)
         moved = np.round(sums[:, None] + size * (2 * ups - count), 9)
         weights = shares[:, None] * _fair_binomial(int(count))
-        sums, place = np.unique(moved, return_inverse=True)
+        distinct, place = np.unique(moved, return_inverse=True)
+        sums = distinct.astype(np.float64)
         shares = np.bincount(np.ravel(place), weights=np.ravel(weights))
     return min(1.0, float(shares[np.abs(sums) >= observed].sum()))
 
