@@ -38,7 +38,7 @@ TABLES = {"and": "0001", "or": "0111", "xor": "0110", "implies": "1101"}
 
 FINGERPRINTS = {
     "arithmetic": "549fca6304ff9987",
-    "algebra": "4f1be1ff1e6607c6",
+    "algebra": "4be873b6e4c5bf9e",
     "logic": "089ba888406c7a10",
     "code": "c2f1648332349808",
     "sorting": "ee1a54d8a53d71fe",
@@ -122,6 +122,20 @@ def test_difficulty_range_is_kept(domain: Generated) -> None:
         replace(domain, min_difficulty=5, max_difficulty=4)
     with pytest.raises(RecipeError, match="max_difficulty"):
         replace(domain, max_difficulty=domain.hardest + 1)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_share_of_a_kind_can_be_chosen(share: float) -> None:
+    assert {is_equation(p) for p in Algebra(equations=share).problems()} == {share == 1}
+    assert {is_boolean(p) for p in Logic(knights=share).problems()} == {share == 0}
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_outside_its_range_is_refused(share: float) -> None:
+    with pytest.raises(RecipeError, match="algebra: equations must be from 0 to 1"):
+        Algebra(equations=share)
+    with pytest.raises(RecipeError, match="logic: knights must be from 0 to 1"):
+        Logic(knights=share)
 
 
 @each_generated

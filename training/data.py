@@ -24,8 +24,8 @@ POOL = 2048
 # models shall be asked, and a little beyond.
 SHARES: Mapping[Domain, float] = {
     Arithmetic(max_difficulty=14): 0.14,
-    Algebra(max_difficulty=12): 0.24,
-    Logic(max_difficulty=12): 0.28,
+    Algebra(max_difficulty=12, equations=0.8): 0.24,
+    Logic(max_difficulty=12, knights=0.8): 0.28,
     Code(max_difficulty=12): 0.10,
     Sorting(max_difficulty=14): 0.18,
     Knowledge(): 0.06,

@@ -60,6 +60,11 @@ class Generated(Domain):
                 ]
             )
 
+    def check_share(self, option: str, share: float) -> None:
+        """Raise RecipeError unless the option is a share."""
+        if not 0 <= share <= 1:
+            raise RecipeError([f"{self.name}: {option} must be from 0 to 1, not {share}"])
+
     @abstractmethod
     def make(self, rng: Random, difficulty: int) -> Worked:
         """Draw one problem of the given difficulty."""

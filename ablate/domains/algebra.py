@@ -13,17 +13,25 @@ from ablate.domains.arithmetic import last_number
 
 @dataclass(frozen=True)
 class Algebra(Generated):
-    """Half equations, half products.
+    """Equations and products.
 
     An equation of difficulty d has d + 3 terms. Of a product, difficulty is the number of digits of
-    all the factors after the first, which has three.
+    all the factors after the first, which has three. ``equations`` is the share of problems that
+    are of the first kind.
     """
+
+    equations: float = 0.5
 
     name: ClassVar[str] = "algebra"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_share("equations", self.equations)
+
     def make(self, rng: Random, difficulty: int) -> Worked:
-        kind = rng.choice((_equations.equation, _products.product))
-        return kind(rng, difficulty)
+        if rng.random() < self.equations:
+            return _equations.equation(rng, difficulty)
+        return _products.product(rng, difficulty)
 
     def extract(self, visible: str) -> str | None:
         return last_number(visible)

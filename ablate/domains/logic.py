@@ -17,16 +17,23 @@ ASKED = 3  # values an answer consists of, so that guessing gets one in eight
 
 @dataclass(frozen=True)
 class Logic(Generated):
-    """Half boolean expressions, half knights and knaves.
+    """Boolean expressions, and knights and knaves.
 
     A problem of difficulty d has 2 d + 1 boolean operators, or d + 2 islanders (at most 20).
+    ``knights`` is the share of problems that are of the second kind.
     """
+
+    knights: float = 0.5
 
     name: ClassVar[str] = "logic"
     hardest: ClassVar[int] = 18
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_share("knights", self.knights)
+
     def make(self, rng: Random, difficulty: int) -> Worked:
-        if rng.random() < 0.5:
+        if rng.random() < 1 - self.knights:
             return expressions(rng, 2 * difficulty + 1)
         return knights(rng, difficulty + 2)
 
