@@ -39,7 +39,7 @@ TABLES = {"and": "0001", "or": "0111", "xor": "0110", "implies": "1101"}
 FINGERPRINTS = {
     "arithmetic": "549fca6304ff9987",
     "algebra": "4be873b6e4c5bf9e",
-    "logic": "089ba888406c7a10",
+    "logic": "e109f99d327bd8ed",
     "code": "c2f1648332349808",
     "sorting": "ee1a54d8a53d71fe",
     "knowledge": "471045613336a7a6",
@@ -348,15 +348,17 @@ Statement = tuple[str, str, str]
 
 def statements_of(prompt: str) -> list[Statement]:
     """Speaker, whom he speaks of, and what he says of him."""
-    return re.findall(r"(\w+) says (\w+) is (a knight|a knave|of my kind|not of my kind)\.", prompt)
+    return re.findall(
+        r"(\w+) says (\w+)(?:: | is )(knight|knave|of my kind|not of my kind)\.", prompt
+    )
 
 
 def holds(statement: Statement, knights: set[str]) -> bool:
     speaker, other, said = statement
     same = (speaker in knights) == (other in knights)
     claim = {
-        "a knight": other in knights,
-        "a knave": other not in knights,
+        "knight": other in knights,
+        "knave": other not in knights,
         "of my kind": same,
         "not of my kind": not same,
     }[said]

@@ -11,7 +11,7 @@ NAMES = (
     "Kim", "Leo", "Mia", "Ned", "Pam", "Ray", "Sue", "Tom", "Una", "Vic",
 )  # fmt: skip
 ASKED = 3
-RULE = "Knights tell the truth, knaves lie."
+RULE = "Knights tell the truth, knaves lie. Each says what another is."
 
 
 def knights(rng: Random, people: int) -> Worked:
@@ -25,11 +25,11 @@ def knights(rng: Random, people: int) -> Worked:
     kinds = dict(zip(names, rng.choices(("knight", "knave"), k=people), strict=True))
     first, second = names[:2]
     anchor = f"{first} says {second} is {'' if kinds[second] == 'knight' else 'not '}of my kind"
-    statements, lines = [anchor], [f"{anchor}: {second} {kinds[second]}"]
+    statements, lines = [anchor], [f"{anchor}; {second} {kinds[second]}"]
     for speaker, other in zip(names[1:], [*names[2:], first], strict=True):
-        said = f"{speaker} says {other} is a {_claimed(kinds[speaker], kinds[other])}"
+        said = f"{speaker} says {other}: {_claimed(kinds[speaker], kinds[other])}"
         statements.append(said)
-        lines.append(f"{kinds[speaker]} {said}: {other} {kinds[other]}")
+        lines.append(f"{kinds[speaker]} {said}; {other} {kinds[other]}")
     asked = rng.sample(names, ASKED)
     lines.append(", ".join(f"{name} {kinds[name]}" for name in asked))
     rng.shuffle(statements)
