@@ -1,7 +1,8 @@
-"""The command line: ``ablate run``, ``plan``, ``plugins`` and ``report``.
+"""The command line: ``ablate run``, ``plan``, ``report``, ``gate``, ``compare``, ``plugins``.
 
-Exit codes: 0, all is well; 1, the run ended and some of its trials failed; 2, the user has
-something to put right; 130, interrupted; 141, nobody reads the output any more.
+Exit codes: 0, all is well; 1, the run ended and some of its trials failed, or a claim is refuted;
+2, the user has something to put right; 3, a claim is undecided; 130, interrupted; 141, nobody
+reads the output any more.
 """
 
 from __future__ import annotations
@@ -91,6 +92,18 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="print and write the report of a run again")
     report.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     report.set_defaults(command=_report)
+    gate = commands.add_parser(
+        "gate",
+        help="do the recipe's claims hold in a run?",
+        epilog="Exit codes: 0 all supported, 1 one refuted, 3 one undecided, 2 no claims.",
+    )
+    gate.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    gate.add_argument("--claims", action="store_true", help="judge by the claims (always so)")
+    gate.set_defaults(command=_gate)
+    compare = commands.add_parser("compare", help="two runs of one recipe, arm by arm")
+    compare.add_argument("first", type=Path, metavar="RUN_A")
+    compare.add_argument("second", type=Path, metavar="RUN_B")
+    compare.set_defaults(command=_compare)
     return parser
 
 
@@ -150,8 +163,28 @@ def _report_on(run_dir: RunDir) -> int:
 
     print_report(write_report(run_dir), _console())
     info = run_dir.info()
-    ended = [t.result.status for t in run_dir.trials(info)]
-    return 0 if ended == ["ok"] * (len(info.arms) * info.blocks) else 1
+    ended = [run_dir.trial(a.id, b).result() for a in info.arms for b in range(info.blocks)]
+    return 0 if all(result and result.status == "ok" for result in ended) else 1
+
+
+def _gate(args: argparse.Namespace) -> int:
+    """Print each claim with its answer; the exit code is the worst of them."""
+    from ablate.report.gate import gate
+    from ablate.store import RunDir
+
+    code, lines = gate(RunDir(args.run_dir))
+    console = _console()
+    for line in lines:
+        console.print(line, markup=False)
+    return code
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from ablate.report.compare import compare_runs, print_comparison
+    from ablate.store import RunDir
+
+    print_comparison(compare_runs(RunDir(args.first), RunDir(args.second)), _console())
+    return 0
 
 
 def _console() -> Console:

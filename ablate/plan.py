@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, count, product
 from itertools import combinations as pairs
@@ -16,7 +16,7 @@ from ablate.compatibility import incompatibilities
 from ablate.components import Components
 from ablate.domains.base import Domain
 from ablate.engines.base import Engine
-from ablate.errors import RecipeError
+from ablate.errors import RecipeError, did_you_mean
 from ablate.levels import MOST_ARMS, OFF, Combination, Level, arm_count, combinations, make_levels
 from ablate.plugins import Installed, Plugin, installed
 from ablate.recipe import Recipe, parse, read_recipe, to_tree, value_problems
@@ -85,6 +85,8 @@ def make_plan(recipe: Recipe, available: Installed | None = None) -> Plan:
     factors = make_levels(recipe, components)
     settings = _Settings(recipe)
     levels = tuple(chain.from_iterable(factors))
+    for problem in _claims(recipe, levels):
+        components.problem(problem)
     for level in levels:
         settings.check(level, components)
     chosen = _combinations(recipe, factors, components)
@@ -92,6 +94,21 @@ def make_plan(recipe: Recipe, available: Installed | None = None) -> Plan:
     if components.problems:
         raise RecipeError(components.problems)
     return Plan(recipe, arms, _trials(recipe, arms), levels)
+
+
+def _claims(recipe: Recipe, levels: Sequence[Level]) -> Iterator[str]:
+    """What is wrong with the levels that claims name, and levels that set claims."""
+    names = [f"{level.factor}.{level.label}" for level in levels]
+    for i, claim in enumerate(recipe.claims):
+        for key, named in (("factor", claim.factor), ("other", claim.other)):
+            if named is None or named in names or named.split(".")[0] not in recipe.factors:
+                continue
+            own = [n for n in names if n.startswith(f"{named.split('.')[0]}.")]
+            if "." in named or len(own) > 1:
+                yield f"claims[{i}].{key}: there is no level {named!r}.{did_you_mean(named, own)}"
+    for level in levels:
+        if any(key.split(".")[0].split("[")[0] == "claims" for key in level.settings):
+            yield f"{level.where}.set.claims: is shared by all arms and cannot be a level"
 
 
 def _combinations(
@@ -149,6 +166,7 @@ def _arm(
         id=name,
         levels=dict.fromkeys(applied.factors, OFF) | {c.factor: c.label for c in combination},
         plugins={n: asdict(p) for n, p in plugins.items()},
+        lossless=tuple(n for n, p in plugins.items() if p.lossless),
         settings={k: v for level in combination for k, v in level.settings.items()},
     )
     return Arm(info, applied, plugins, engine, domains, arrival), problems

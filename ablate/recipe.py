@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 from ablate.errors import RecipeError, did_you_mean
 from ablate.models import DTYPES, ModelConfig
 from ablate.options import build, escape
-from ablate.schema import MARGINS, SLO, Design, Keys
+from ablate.schema import CLAIM_METRICS, MARGINS, SLO, Design, Keys
 from ablate.sections import SectionReader
-from ablate.types import Sampling
+from ablate.types import Claim, Sampling
 from ablate.yamlfile import Tree, override, read_yaml, resolve
 
 __all__ = ["ModelConfig", "Recipe", "load_recipe", "parse", "resolved_yaml", "to_tree"]
@@ -49,6 +49,7 @@ class Recipe:
     floor: bool = True
     margins: Mapping[str, float] = field(default_factory=dict)
     slo: Mapping[str, float] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
     base: Path = field(default=Path(), compare=False)
 
 
@@ -85,6 +86,7 @@ def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]
     factors = read.factors(given.get("factors", {}))
     timeout = read.seconds(given.get("timeout", "1h"), "timeout")
     slo = read.slo(given.get("slo"))
+    claims = read.claims(given.get("claims", []))
     problems += read.problems
     if keys is None or problems:
         return None, problems
@@ -104,6 +106,7 @@ def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]
         floor=keys.floor,
         margins=keys.margins,
         slo=slo,
+        claims=claims,
         base=base,
     )
     return recipe, value_problems(recipe)
@@ -132,7 +135,48 @@ def value_problems(recipe: Recipe) -> list[str]:
         **{_least(f"margins.{m}", 0, v): 0 <= v < math.inf for m, v in recipe.margins.items()},
         **{_unknown("slo", s, SLO): s in SLO for s in recipe.slo},
     }
-    return [sentence for sentence, holds in rules.items() if not holds]
+    wrong = [sentence for sentence, holds in rules.items() if not holds]
+    return [*wrong, *(p for i, c in enumerate(recipe.claims) for p in _claim(recipe, c, i))]
+
+
+def _claim(recipe: Recipe, claim: Claim, number: int) -> Iterator[str]:
+    """What is wrong with one claim, as far as it can be told without the levels' labels."""
+    at = f"claims[{number}]"
+    pair = claim.claim in ("interaction", "no_interaction")
+    for key, name in (("factor", claim.factor), ("other", claim.other)):
+        if name is not None and name.split(".")[0] not in recipe.factors:
+            yield f"{at}.{key}: there is no such factor.{did_you_mean(name, recipe.factors)}"
+    if pair != (claim.other is not None):
+        yield f"{at}.other: {'is needed' if pair else 'is for interactions only'}"
+    if pair and claim.other and claim.factor.split(".")[0] == claim.other.split(".")[0]:
+        yield f"{at}.other: is of the same factor; its levels are never on together"
+    if claim.domain not in (None, "*", *recipe.domains):
+        yield f"{at}.domain: is none of the recipe's.{did_you_mean(claim.domain, recipe.domains)}"
+    if claim.metric is not None and claim.metric not in CLAIM_METRICS:
+        yield f"{at}.metric: there is no such metric.{did_you_mean(claim.metric, CLAIM_METRICS)}"
+    yield from _claim_metric(claim, at)
+    if claim.margin is not None and not 0 <= claim.margin < math.inf:
+        yield f"{at}.margin: must be at least 0, got {claim.margin}"
+
+
+def _claim_metric(claim: Claim, at: str) -> Iterator[str]:
+    """Whether the kind of claim fits its metric, and ``by`` its unit."""
+    about_accuracy = claim.claim in ("non_inferior", "more_accurate", "less_accurate")
+    either = claim.claim in ("interaction", "no_interaction", "no_difference")
+    if not either and claim.metric and about_accuracy != (claim.metric == "accuracy"):
+        yield f"{at}.metric: {claim.claim} cannot be said of {claim.metric}"
+    speed = claim.metric in (None, "throughput", "e2e_latency", "ttft", "ttfvt", "tpot", "itl")
+    if claim.claim in ("faster", "slower") and not speed and claim.metric != "accuracy":
+        yield f"{at}.metric: {claim.claim} cannot be said of {claim.metric}"
+    if claim.domain is not None and claim.metric in ("throughput", "weights", "kv_cache", "memory"):
+        yield f"{at}.domain: {claim.metric} is the whole run's; name no domain"
+    if claim.by is not None:
+        if either or claim.claim == "non_inferior":
+            yield f"{at}.by: is not for {claim.claim}; it takes margin"
+        elif about_accuracy and not 0 < claim.by < 1:
+            yield f"{at}.by: must be a share between 0 and 1, got {claim.by}"
+        elif not about_accuracy and not 1 <= claim.by < math.inf:
+            yield f"{at}.by: must be a factor of at least 1, got {claim.by}"
 
 
 def to_tree(recipe: Recipe) -> Tree:
@@ -140,6 +184,9 @@ def to_tree(recipe: Recipe) -> Tree:
     tree = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name != "base"}
     tree["model"] = asdict(recipe.model)
     tree["sampling"] = asdict(recipe.sampling)
+    tree["claims"] = [
+        {k: v for k, v in asdict(claim).items() if v is not None} for claim in recipe.claims
+    ]
     tree["engine"] = {recipe.engine[0]: recipe.engine[1]}
     return cast("Tree", _plain(tree))
 

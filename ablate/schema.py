@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 from ablate.models import DTYPES, ModelConfig
 from ablate.options import Option, describe
-from ablate.types import Sampling
+from ablate.types import Claim, Sampling
 
 Design = Literal["factorial", "one-at-a-time", "leave-one-out", "cumulative"]
 
 SLO = ("ttft", "tpot", "e2e_latency")
-MARGINS = ("accuracy",)
+MARGINS = ("accuracy", "efficiency")
 
 
 def _key(doc: str, **kwargs: Any) -> Any:
@@ -69,15 +69,46 @@ class Keys:
         default=True,
     )
     margins: dict[str, float] = _key(
-        f"The largest loss still accepted, by metric: {', '.join(f'`{m}`' for m in MARGINS)} "
-        "(a share: `0.02` is two points).",
+        "What still counts as no difference, as shares: `accuracy`, the largest loss still "
+        "accepted (`0.02`, two points, unless given), and `efficiency`, the change of speed or "
+        "memory that does not matter (`0.05` unless given).",
         default_factory=dict,
     )
     slo: Any = _key(
         f"Latency bounds, by metric: {', '.join(f'`{s}`' for s in SLO)}; seconds, or `200ms`.",
         default=None,
     )
+    claims: Any = _key(
+        "Statements to be tested, a list, see below. `ablate gate` fails where one does not hold.",
+        default=None,
+    )
 
+
+CLAIM_METRICS: tuple[str, ...] = (
+    "accuracy",
+    "throughput",
+    "e2e_latency",
+    "ttft",
+    "ttfvt",
+    "tpot",
+    "itl",
+    "output_tokens",
+    "weights",
+    "kv_cache",
+    "memory",
+)
+CLAIM: Mapping[str, str] = {
+    "claim": "What is said. `faster` and `slower` are about throughput (mean E2E latency in an "
+    "open loop or a domain), `smaller` and `larger` about the weights, `shorter` and `longer` "
+    "about answers, the others about accuracy, unless `metric` says otherwise.",
+    "factor": "Of which optimization: a factor's level as the plan prints it (`weights.awq`), or "
+    "the factor where it has one level.",
+    "other": "The second one, for `interaction` and `no_interaction`.",
+    "metric": f"One of {', '.join(f'`{m}`' for m in CLAIM_METRICS)}.",
+    "domain": 'A domain, or `"*"`: in each of them. Not given: all problems together.',
+    "by": "By at least that much: a share of accuracy, else a factor (`1.2`).",
+    "margin": "What still counts as no loss or no difference; else the recipe's `margins`.",
+}
 
 MODEL: Mapping[str, str] = {
     "id": "A shipped name, a path, or a Hugging Face id.",
@@ -121,6 +152,7 @@ FORMS: Mapping[str, tuple[str, str | None]] = {
     "timeout": ("a duration", "`1h`"),
     "slo": ("a mapping of durations", "none"),
     "margins": ("a mapping of numbers", "none"),
+    "claims": ("a list of mappings", "none"),
 }
 
 
@@ -135,6 +167,8 @@ def reference() -> str:
             *_table(describe(ModelConfig), MODEL, {}),
             "\n## `sampling`\n",
             *_table(describe(Sampling), SAMPLING, {}),
+            "\n## `claims`, each entry\n",
+            *_table(describe(Claim), CLAIM, {}),
             "",
         ]
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from ablate.models import ModelConfig, is_path, shipped
 from ablate.options import build, shorten
+from ablate.types import Claim
 from ablate.yamlfile import expand
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|m|h)")
@@ -82,6 +83,15 @@ class SectionReader:
     def slo(self, value: object) -> dict[str, float]:
         bounds = self._options(value, "slo")
         return {metric: self.seconds(v, f"slo.{metric}") for metric, v in bounds.items()}
+
+    def claims(self, value: object) -> tuple[Claim, ...]:
+        """The statements to be tested."""
+        if not isinstance(value, (list, tuple)):
+            self.problems.append(f"claims: must be a list of claims, got {shorten(value)}")
+            return ()
+        made = [build(Claim, claim, f"claims[{i}]") for i, claim in enumerate(value)]
+        self.problems += [problem for _, problems in made for problem in problems]
+        return tuple(claim for claim, _ in made if claim)
 
     def _levels(self, value: object, where: str) -> tuple[Options, ...]:
         if not isinstance(value, list) or not value:

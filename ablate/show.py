@@ -18,6 +18,7 @@ from ablate.levels import Level
 from ablate.options import describe, text
 from ablate.plan import Plan
 from ablate.plugins import Found, Installed, Kind, Plugin, hooks_of
+from ablate.power import DISCORDANCE, POWER, detectable
 from ablate.problems import problems_of
 
 REGISTERED: Mapping[Kind, str] = {
@@ -52,6 +53,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(_titled("Levels", ("factor", "level", "switches on"), levels))
     console.print(_titled("Trials, in the order of execution", ("block", "arms"), _blocks(plan)))
     console.print(_titled("Size", (), _sizes(plan, estimated)))
+    console.print(_titled("What it can detect", (), _power(plan)))
     console.print("\nNo conflicts were found.")
 
 
@@ -135,6 +137,21 @@ def _sizes(plan: Plan, estimated: Estimate) -> list[list[str]]:
             else "no expectation: a domain has no worked answers, or the tokenizer is not here",
         ],
     ]
+
+
+def _power(plan: Plan) -> list[list[str]]:
+    rows = [
+        [name, f"{n:,} problems: {_loss(loss)}"] for name, (n, loss) in detectable(plan).items()
+    ]
+    return [
+        *rows,
+        ["", f"at {POWER:.0%} power, if {DISCORDANCE:.0%} of the answers change, or as many as"],
+        ["", "are lost; for one comparison. Several fresh answers a problem find smaller losses."],
+    ]
+
+
+def _loss(share: float | None) -> str:
+    return "too few to find any loss" if share is None else f"a loss of {100 * share:.1f} points"
 
 
 def _titled(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Group:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from ablate.store import RunDir
 from ablate.types import ArmInfo, RunInfo, TrialResult
 from tests import stand_ins
 from tests.conftest import WriteRecipe
+from tests.test_report import finished, info, stored
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 RECIPE = """
@@ -51,6 +54,7 @@ class TestPlan:
             "loader bits=3 name=x",
             "6,144 at most",
             "no expectation",
+            "What it can detect",
             "No conflicts were found.",
         ):
             assert text in out
@@ -193,3 +197,40 @@ class TestRun:
 def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
     assert "ablate: error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ([{"claim": "faster", "factor": "weights"}], 0),
+        ([{"claim": "faster", "factor": "weights"}, {"claim": "slower", "factor": "weights"}], 1),
+        ([{"claim": "faster", "factor": "weights"}, {"claim": "faster", "factor": "nope"}], 3),
+        ([], 2),
+    ],
+)
+def test_gate_says_by_its_exit_code_whether_claims_hold(
+    claims: list[dict[str, str]], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(tmp_path, info(), finished())
+    (tmp_path / "recipe.yaml").write_text(json.dumps({"claims": claims}))
+    assert main(["gate", str(tmp_path)]) == code
+    assert len(capsys.readouterr().out.splitlines()) >= len(claims)
+
+
+def test_compare_matches_arms_of_two_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other, fewer = (tmp_path / name for name in ("a", "b", "c"))
+    for folder in (one, other, fewer):
+        folder.mkdir()
+    stored(one, info(), finished())
+    stored(other, info(), finished())
+    short = [replace(t, records=t.records[1:]) for t in finished()]
+    stored(fewer, info(), short)
+    assert main(["compare", str(one), str(other)]) == 0
+    out = capsys.readouterr().out
+    assert "baseline-again" in out
+    assert "(same)" in out
+    assert main(["compare", str(one), str(fewer)]) == 2
+    assert "1 are in one of them only, such as arithmetic/0" in capsys.readouterr().err
+    assert main(["compare", str(one), str(tmp_path)]) == 2

@@ -19,7 +19,7 @@ from ablate.models import ModelConfig, resolve_model, shipped
 from ablate.options import build, describe
 from ablate.recipe import Recipe, load_recipe, resolved_yaml
 from ablate.schema import reference
-from ablate.types import Sampling
+from ablate.types import Claim, Sampling
 from tests.conftest import WriteRecipe
 
 ROOT = Path(__file__).parent.parent
@@ -376,3 +376,56 @@ def test_durations_are_exact_enough(write_recipe: WriteRecipe) -> None:
     recipe = load_recipe(write_recipe(SMALL + "slo: {ttft: 250us, tpot: 0.5 s}\ntimeout: 1.5h"))
     assert math.isclose(recipe.slo["ttft"], 250e-6)
     assert (recipe.slo["tpot"], recipe.timeout) == (0.5, 5400)
+
+
+class TestClaims:
+    FACTORS = "factors: {weights: [awq, rtn], decode: [draft]}\n"
+
+    def test_claims_are_read_and_written_back(self, write_recipe: WriteRecipe) -> None:
+        text = (
+            SMALL
+            + self.FACTORS
+            + (
+                "claims:\n"
+                "- {claim: non_inferior, factor: weights.awq, margin: 0.03}\n"
+                '- {claim: faster, factor: decode, metric: e2e_latency, domain: "*", by: 1.2}\n'
+                "- {claim: no_interaction, factor: weights.awq, other: decode}\n"
+            )
+        )
+        recipe = load_recipe(write_recipe(text))
+        assert recipe.claims == (
+            Claim("non_inferior", "weights.awq", margin=0.03),
+            Claim("faster", "decode", metric="e2e_latency", domain="*", by=1.2),
+            Claim("no_interaction", "weights.awq", other="decode"),
+        )
+        assert load_recipe(write_recipe(resolved_yaml(recipe))).claims == recipe.claims
+
+    @pytest.mark.parametrize(
+        ("claim", "problem"),
+        [
+            ("{claim: fastr, factor: decode}", "claims[0].claim: there is no choice 'fastr'"),
+            ("{claim: faster}", "claims[0].factor: a value is needed"),
+            ("{claim: faster, factor: decod}", "claims[0].factor: there is no such factor. Did"),
+            ("{claim: faster, factor: decode, domain: x}", "claims[0].domain: is none of"),
+            ("{claim: faster, factor: decode, metric: spede}", "claims[0].metric: there is no"),
+            ("{claim: faster, factor: decode, metric: accuracy}", "cannot be said of accuracy"),
+            ("{claim: faster, factor: decode, metric: weights}", "cannot be said of weights"),
+            ("{claim: faster, factor: decode, by: 0.5}", "by: must be a factor of at least 1"),
+            ("{claim: interaction, factor: decode}", "claims[0].other: is needed"),
+            ("{claim: faster, factor: decode, other: weights}", "is for interactions only"),
+            ("{claim: interaction, factor: weights.a, other: weights.b}", "of the same factor"),
+            ("{claim: smaller, factor: decode, metric: weights, domain: logic}", "name no domain"),
+            ("{claim: non_inferior, factor: decode, by: 2}", "claims[0].by: is not for"),
+            ("faster", "claims[0]: must be a mapping"),
+        ],
+    )
+    def test_what_is_wrong_with_a_claim(
+        self, write_recipe: WriteRecipe, claim: str, problem: str
+    ) -> None:
+        found = problems_of(write_recipe(f"{SMALL}{self.FACTORS}claims: [{claim}]\n"))
+        assert any(problem in one for one in found), found
+
+    def test_claims_are_a_list(self, write_recipe: WriteRecipe) -> None:
+        assert problems_of(write_recipe(f"{SMALL}claims: 3\n")) == (
+            "claims: must be a list of claims, got 3",
+        )
