@@ -376,6 +376,7 @@ def test_write_report_from_disk(tmp_path: Path) -> None:
         "trials",
         "results.json",
         "report.md",
+        "report.html",
     }
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def simulated(info: RunInfo, name: str, block: int, problems: int) -> Trial:
     """A trial of a made-up engine with 16 slots; every arm gets the same problems."""
     on = [n for n in LOSS if n in name.split("+")]
     rng = np.random.default_rng([block, len(name)])
-    step = 0.004 / np.prod([SPEED[n] for n in on], initial=1.0) * rng.normal(1, 0.02)
+    step = 0.004 / prod(SPEED[n] for n in on) * float(rng.normal(1, 0.02))
     free, records = [(0.0, slot) for slot in range(SLOTS)], []
     for number in range(problems):
         for place, domain in enumerate(DOMAINS):
@@ -94,7 +95,7 @@ def simulated(info: RunInfo, name: str, block: int, problems: int) -> Trial:
             heapq.heappush(free, (made.completion.finished, slot))
             records.append(made)
     end = max(r.completion.finished for r in records)
-    usage = tuple(_usage(records, t, "kv_int8" in on) for t in np.arange(0, end, end / 240))
+    usage = tuple(_usage(records, end * i / 100, "kv_int8" in on) for i in range(100))
     result = TrialResult(
         name,
         block,
@@ -147,7 +148,7 @@ def _usage(records: Sequence[Record], time: float, half: bool) -> Usage:
     running = [c for r in records if (c := r.completion).arrival <= time < c.finished]
     held = sum(c.prompt_tokens + int((time - c.arrival) / 0.004) for c in running)
     need = held * (256 if half else 512)
-    return Usage(float(time), len(running), SLOTS - len(running), held, need, need, 4_000_000)
+    return Usage(time, len(running), SLOTS - len(running), held, need, need, 4_000_000)
 
 
 def failed(name: str, block: int, message: str = "no answer for 60 s") -> Trial:
@@ -329,22 +330,12 @@ def test_nothing_is_loaded_from_the_network() -> None:
 )
 def test_any_state_of_a_run_gives_a_page(arms: Sequence[ArmInfo], trials: Sequence[Any]) -> None:
     info = run_info(arms, problems=8)
-    ended = [t if isinstance(t, Trial) else simulated(info, *t, problems=8) for t in trials]
+    ended = [t if isinstance(t, Trial) else simulated(info, t[0], t[1], 8) for t in trials]
     text = to_html(build_results(info, ended), info, ended)
     elements = Elements(text)
     assert {"answer", "tables", "methods", "setup"} <= elements.ids()
     links = {str(a["href"])[1:] for tag, a in elements.found if tag == "a"}
     assert links <= elements.ids()
-
-
-def test_without_verdicts_the_arms_come_first() -> None:
-    info, trials = everything()
-    results = build_results(info, trials)
-    for key in ("verdicts", "interactions", "claims", "lossless", "rules"):
-        results.pop(key, None)
-    text = to_html(results, info, trials)
-    assert "At a glance" in text
-    assert "Do they combine?" not in text
 
 
 def test_resumed_trial_shows_no_times() -> None:
@@ -389,7 +380,7 @@ def test_long_texts_keep_their_ends() -> None:
 
 
 def test_thinning_keeps_the_curve_and_the_peaks() -> None:
-    x, y = quantiles(np.arange(10_000.0), 100)
+    x, y = quantiles(np.arange(10_000, dtype=np.float64), 100)
     assert len(x) == 100
     assert (x[0], x[-1], y[-1]) == (0, 9999, 1)
     values = np.zeros(10_000)
@@ -401,7 +392,7 @@ def test_thinning_keeps_the_curve_and_the_peaks() -> None:
 
 def test_difficulties_become_a_few_levels() -> None:
     assert levels(np.array([1.0, 2.0, 2.0, np.nan])) == [(1, 1), (2, 2)]
-    many = levels(np.arange(1000.0))
+    many = levels(np.arange(1000, dtype=np.float64))
     assert 2 < len(many) <= 8
     assert (many[0][0], many[-1][1]) == (0, 999)
     assert all(a[1] < b[0] for a, b in pairwise(many))

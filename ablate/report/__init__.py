@@ -1,4 +1,4 @@
-"""From a run directory to tables, ``report.md`` and ``results.json``.
+"""From a run directory to tables, ``report.html``, ``report.md`` and ``results.json``.
 
 Works on any machine: neither torch nor the recipe's plugins are needed.
 """
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 def write_report(run_dir: RunDir) -> dict[str, Any]:
-    """Write ``results.json`` and ``report.md`` into the run directory; returns the results.
+    """Write ``results.json``, ``report.md`` and ``report.html`` into the run directory.
 
-    The run may be unfinished or failed. Raises AblateError if the directory holds no run or a
-    damaged one.
+    Returns the results. The run may be unfinished or failed. Raises AblateError if the directory
+    holds no run or a damaged one.
     """
     # Imported here: SciPy takes a second to load, and most commands never report.
+    from ablate.report.html import write_html
     from ablate.report.markdown import to_markdown
     from ablate.report.results import build_results
     from ablate.report.source import run_info, run_trials
@@ -31,6 +32,7 @@ def write_report(run_dir: RunDir) -> dict[str, Any]:
     text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(run_dir.path / "results.json", text + "\n")
     write_atomically(run_dir.path / "report.md", to_markdown(results))
+    write_html(results, info, run_trials(run_dir, info), run_dir.path / "report.html")
     return results
 
 

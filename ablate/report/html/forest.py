@@ -89,8 +89,9 @@ def _efficiency(results: Mapping[str, Any]) -> Iterator[Group]:
 
 def _ratio_row(arm: str, name: str, e: Mapping[str, Any]) -> Row:
     value, low, high = better(name, e)
-    ends = (None if end is None else log10(end) for end in (low, high))
-    return Row(arm, log10(value), *ends, words.change(name, e)[0], bool(e.get("within_noise")))
+    least, most = (None if end is None else log10(end) for end in (low, high))
+    noise = bool(e.get("within_noise"))
+    return Row(arm, log10(value), least, most, words.change(name, e)[0], noise)
 
 
 def _accuracy_figure(
@@ -100,7 +101,7 @@ def _accuracy_figure(
     margin = results["run"].get("margins", {}).get("accuracy")
     reach = 1.06 * max([*ends, 1.0, 120 * margin if margin else 0.0])
     axis = {"range": [-reach, reach], "ticksuffix": ""} | titled(
-        "Change of accuracy in percentage points (← worse, better →)"
+        "Percentage points (← worse, better →)"
     )
     rules = [_rule(-100 * margin, "var(--worse)", "dash")] if margin else []
     note = f"Dashed line: the loss that the recipe still accepts ({100 * margin:g} points)."
@@ -109,7 +110,7 @@ def _accuracy_figure(
 
 def _efficiency_figure(groups: Sequence[Group], style: Mapping[str, Style]) -> Figure:
     ends = [10**v for g in groups for r in g.rows for v in _shown(r)]
-    axis = ratio_axis(ends) | titled("Times better than the baseline (← worse, better →)")
+    axis = ratio_axis(ends) | titled("Times better (← worse, better →)")
     return _figure(groups, style, axis, [], "")
 
 

@@ -84,7 +84,9 @@ def _latency_figure(views: Sequence[ArmView], name: str, domain: str | None) -> 
     most = max(samples[v.id].size for v in known)
     low, high = (float(np.quantile(pooled, q)) * scale for q in (0.005, 0.995))
     far = low > 0 and high / low > MANY
-    note = f"Numbers at the right: medians. Requests of all counted blocks, up to {most:,} an arm"
+    note = (
+        f"Numbers beside the names: medians. Requests of all counted blocks, up to {most:,} an arm"
+    )
     note += f"; lines drawn through {POINTS} of them." if most > POINTS else "."
     return _chart(
         lines,
@@ -99,7 +101,8 @@ def _latency_figure(views: Sequence[ArmView], name: str, domain: str | None) -> 
 def _seconds(view: ArmView, name: str, domain: str | None) -> Floats:
     requests = view.requests
     values = requests.latencies[name][requests.of(domain) & requests.timed]
-    return values[np.isfinite(values)]
+    known: Floats = values[np.isfinite(values)]
+    return known
 
 
 def _half(values: Floats) -> float:
@@ -136,7 +139,7 @@ def _budget_figure(views: Sequence[ArmView], domain: str | None) -> Figure | Non
     return _chart(
         lines,
         "within %{x:,.0f} tokens: %{y:.1%} right",
-        "Numbers at the right: with the budget of the run.",
+        "Numbers beside the names: with the budget of the run.",
         xaxis=titled("Output tokens allowed", rangemode="tozero"),
         yaxis=titled("Share of right answers", rangemode="tozero", tickformat=".0%"),
     )
@@ -176,7 +179,7 @@ def _usage_figure(
         lines.append((peak, (view, rounded(times[kept]), rounded(values[kept]), number)))
     lines.sort(key=lambda line: -line[0])
     thinned = any(len(v.usage) > 2 * POINTS for v in views)
-    note = "Numbers at the right: peaks. The first undisturbed block of each arm"
+    note = "Numbers beside the names: peaks. The first undisturbed block of each arm"
     note += "; of every stretch of time its least and its most are drawn." if thinned else "."
     form = ".0%" if not unit else None
     return _chart(

@@ -13,7 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from ablate.report.html import tables
+from ablate.report.html import tables, verdicts
 from ablate.report.html.chart import Chart
 from ablate.report.html.difficulty import difficulty
 from ablate.report.html.flips import find_flips
@@ -45,7 +45,7 @@ def to_html(results: Mapping[str, Any], info: RunInfo, trials: Iterable[Trial]) 
         "difficulty": difficulty(views, domains),
     }
     scripts = {"plotly": get_plotlyjs(), "page": _asset("report.js")}
-    return _template().render(
+    page: str = _template().render(
         run=results["run"],
         results=results,
         problems=_problems(results),
@@ -55,9 +55,11 @@ def to_html(results: Mapping[str, Any], info: RunInfo, trials: Iterable[Trial]) 
         charts=charts,
         data=_script_data({c.id: _data(c) for c in charts.values() if c}),
         arms=[(arm.id, style[arm.id]) for arm in info.arms if any(v.id == arm.id for v in views)],
-        verdicts=tables.verdicts(results),
-        claims=tables.claims(results),
+        verdicts=verdicts.verdicts(results),
+        claims=verdicts.claims(results),
         glance=tables.glance(results),
+        causes=tables.causes(results),
+        costs=tables.costs(results),
         heat=tables.heat_map(results),
         interactions=tables.interactions(results),
         sheets=[tables.of_sheet(sheet) for sheet in sheets(results)],
@@ -67,9 +69,10 @@ def to_html(results: Mapping[str, Any], info: RunInfo, trials: Iterable[Trial]) 
         recipe=[tables.pairs(_recipe(results)), tables.arms(results)],
         environment=tables.pairs(results["environment"]),
         methods=METHODS,
-        marks=tables.MARKS,
+        marks=verdicts.MARKS,
         most_answers=MOST_ANSWERS,
     )
+    return page.lstrip()
 
 
 def _asset(name: str) -> str:

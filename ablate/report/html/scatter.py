@@ -24,7 +24,7 @@ EFFICIENCY: Mapping[str, str] = {
     "peak_kv_bytes": "KV cache, peak",
     "peak_rss_bytes": "Memory of the process, peak",
 }
-HEIGHT, WIDTH = 440, 860
+HEIGHT, WIDTH, NARROW = 440, 860, 350
 _LETTER, _LINE = 7, 16
 
 
@@ -88,7 +88,7 @@ def _points(results: Mapping[str, Any], name: str) -> Iterator[Point]:
         low, high = change["low"], change["high"]
         moved = f"{words.points(change['value'])} {words.interval(low, high, signed=True)} points"
         hover = f"accuracy {moved}<br>{' '.join(words.change(name, estimate))}"
-        y_low, y_high = (None if end is None else start + end for end in (low, high))
+        y_low, y_high = (None if e is None else min(1.0, max(0.0, start + e)) for e in (low, high))
         yield Point(
             contrast["arm"], x, x_low, x_high, start + change["value"], y_low, y_high, hover
         )
@@ -99,10 +99,10 @@ def _figure(points: Sequence[Point], style: Mapping[str, Style], title: str) -> 
     ys = [v for p in points for v in (p.y, p.y_low, p.y_high) if v is not None]
     xaxis, low, high = ratio_axis(xs), min(ys), min(1.0, max(ys))
     room = max(0.08 * (high - low), 0.005)
-    yaxis = {"range": [low - room, high + room], "tickformat": ",.1~%"}
+    yaxis: Figure = {"range": [low - room, high + room], "tickformat": ",.1~%"}
     best = front(points)
-    names = _labels(points, xaxis["range"], yaxis["range"])
-    return figure(
+    wide, narrow = (_labels(points, xaxis["range"], yaxis["range"], w) for w in (WIDTH, NARROW))
+    drawn = figure(
         [_front_line(best), *(_mark(p, style[p.arm]) for p in points)],
         HEIGHT,
         margin={"l": 56, "r": 24, "t": 30, "b": 52},
@@ -110,8 +110,9 @@ def _figure(points: Sequence[Point], style: Mapping[str, Style], title: str) -> 
         xaxis=xaxis | titled(f"{title}: times better than the baseline →"),
         yaxis=yaxis | titled("Share of right answers →"),
         shapes=[_rule(points[0].y), _rule_up()],
-        annotations=names,
+        annotations=wide,
     )
+    return drawn | {"narrow": narrow}
 
 
 def _note(points: Sequence[Point], best: Sequence[Point]) -> str:
@@ -185,12 +186,12 @@ Box = tuple[float, float, float, float]
 
 
 def _labels(
-    points: Sequence[Point], xs: Sequence[float], ys: Sequence[float]
+    points: Sequence[Point], xs: Sequence[float], ys: Sequence[float], width: int
 ) -> list[dict[str, Any]]:
-    """Every point's name at the first side of it that is free, in a chart of the usual width."""
+    """Every point's name at the side of it that is freest, in a chart ``width`` pixels wide."""
 
     def pixels(x: float, y: float) -> tuple[float, float]:
-        across = (log10(x) - xs[0]) / (xs[1] - xs[0]) * WIDTH
+        across = (log10(x) - xs[0]) / (xs[1] - xs[0]) * width
         return across, (ys[1] - y) / (ys[1] - ys[0]) * (HEIGHT - 64)
 
     places = {p.arm: pixels(p.x, p.y) for p in points}
@@ -199,13 +200,15 @@ def _labels(
     for p in points:
         x, y = places[p.arm]
         sides = [_side(x, y, _LETTER * len(p.arm), dx, dy) for dx, dy in _SIDES]
-        spot = min(sides, key=lambda side: sum(_overlap(side[0], box) for box in taken))
+        spot = min(
+            sides, key=lambda s: _outside(s[0], width) + sum(_overlap(s[0], b) for b in taken)
+        )
         taken.append(spot[0])
         found.append(_name(p, *spot[1:]))
     return found
 
 
-_SIDES = ((1, -1), (-1, -1), (1, 1), (-1, 1), (1, -2.4), (-1, -2.4), (1, 2.4), (-1, 2.4))
+_SIDES = tuple((dx, dy) for dy in (-1, 1, -2.4, 2.4, -3.8, 3.8) for dx in (1, -1))
 
 
 def _side(x: float, y: float, width: float, dx: int, dy: float) -> tuple[Box, int, float]:
@@ -214,11 +217,15 @@ def _side(x: float, y: float, width: float, dx: int, dy: float) -> tuple[Box, in
     return (left, middle - _LINE / 2, left + width, middle + _LINE / 2), 10 * dx, 12 * dy
 
 
+def _outside(box: Box, width: int) -> float:
+    """How far a name would leave the chart, which counts more than touching another."""
+    return 100 * (max(0.0, -box[0]) + max(0.0, box[2] - width) + max(0.0, -box[1]))
+
+
 def _overlap(a: Box, b: Box) -> float:
-    """Shared area; leaving the chart counts, too."""
-    outside = max(0.0, -a[0]) + max(0.0, a[2] - WIDTH) + max(0.0, -a[1])
+    """Shared area."""
     across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    return 100 * outside + max(0.0, across) * max(0.0, down)
+    return max(0.0, across) * max(0.0, down)
 
 
 def _name(p: Point, right: int, down: float) -> dict[str, Any]:

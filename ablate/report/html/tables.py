@@ -1,28 +1,17 @@
-"""What the page shows as HTML tables: verdicts, every arm at a glance, heat map, interactions."""
+"""What the page shows as HTML tables: every arm at a glance, costs, heat map, interactions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import log
 from typing import Any
 
 from ablate.metrics import NAMES
 from ablate.report import words
-from ablate.report.sheets import Sheet
+from ablate.report.cells import Sheet
 
 Results = Mapping[str, Any]
-MARKS = {
-    "keep": "✓",
-    "drop": "✕",
-    "trade-off": "⇄",
-    "no difference": "=",
-    "undecided": "?",
-    "supported": "✓",
-    "refuted": "✕",
-}
-"""What stands before a verdict's word, so that no reader depends on its colour."""
-
 _GLANCE = {
     "output_throughput": "Throughput",
     "mean_e2el_ms": "Whole answer",
@@ -67,52 +56,6 @@ class Grid:
     aid: str = ""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What one optimization does. ``domains``: verdict -> (domain, reason) of each with it."""
-
-    name: str
-    word: str
-    reason: str
-    needed: str
-    cautions: tuple[str, ...]
-    domains: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
-
-
-def verdicts(results: Results) -> list[Verdict]:
-    """The overall verdict on each optimization, with those by domain beside it."""
-    entries = results.get("verdicts") or []
-    return [
-        Verdict(
-            e["name"],
-            e["verdict"],
-            e["reason"],
-            _needed(e),
-            tuple(e["cautions"]),
-            _in_domains([d for d in entries if d["name"] == e["name"]]),
-        )
-        for e in entries
-        if e["domain"] is None
-    ]
-
-
-def _in_domains(entries: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {}
-    for e in entries:
-        if e["domain"] is not None:
-            why = " ".join(filter(None, (e["reason"], _needed(e))))
-            found.setdefault(e["verdict"], []).append((e["domain"], why))
-    return found
-
-
-def _needed(entry: Mapping[str, Any]) -> str:
-    """What would decide what is open."""
-    for key, unit in (("more_problems", "problem"), ("more_blocks", "block")):
-        if number := entry[key]:
-            return f"About {number:,} more {unit}{'s' if number > 1 else ''} would decide."
-    return "Too near the limit for more measuring to decide." if entry["hopeless"] else ""
-
-
 def glance(results: Results) -> Grid | None:
     """Every arm against the baseline on what most readers ask for first."""
     contrasts = results["contrasts"]
@@ -132,6 +75,47 @@ def glance(results: Results) -> Grid | None:
     ]
     columns = ("Accuracy, points", *(_GLANCE[n] for n in names))
     return Grid(columns, tuple(rows), "numbers", "Arm")
+
+
+_PARTS = {
+    "e2e": "Whole answer",
+    "output_length": "Answer length",
+    "time_per_token": "Time per token",
+    "remainder": "Waiting",
+}
+_COSTS = {
+    "correct_per_second": "Right answers a second",
+    "goodput": "Right and in time, a second",
+    "tokens_per_correct": "Tokens per right answer",
+    "seconds_per_correct": "Seconds per right answer",
+}
+
+
+def causes(results: Results) -> Grid | None:
+    """Each arm's change of the time to the whole answer, and the factors that make it up."""
+    found = {c["arm"]: c["why"]["overall"] for c in results["contrasts"]}
+    rows = [
+        (arm, tuple(Box((f"{why['ratios'][part]:.2f}{words.TIMES}",)) for part in _PARTS))
+        for arm, why in found.items()
+        if why
+    ]
+    return Grid(tuple(_PARTS.values()), tuple(rows), "numbers", "Arm") if rows else None
+
+
+def costs(results: Results) -> Grid | None:
+    """What a right answer takes, for every arm; bounds on latency only where there are some."""
+    names = [n for n in _COSTS if n != "goodput" or results["goodput"]["slo"]]
+    found = {e["arm"]: e["overall"] for e in results["goodput"]["arms"]}
+    rows = [
+        (arm, tuple(_number(own.get(name)) for name in names))
+        for arm, own in found.items()
+        if any(value is not None for value in own.values())
+    ]
+    return Grid(tuple(_COSTS[n] for n in names), tuple(rows), "numbers", "Arm") if rows else None
+
+
+def _number(value: float | None) -> Box:
+    return EMPTY if value is None else Box((words.digits(value),))
 
 
 def _points_box(e: Mapping[str, Any], shaded: bool = False) -> Box:
@@ -178,8 +162,8 @@ def heat_map(results: Results) -> Grid | None:
 
 def interactions(results: Results) -> list[Grid]:
     """For accuracy and for speed: what two optimizations do beyond their effects alone."""
-    entries = results.get("interactions") or []
-    speed = (results.get("rules") or {}).get("speed_metric", "request_throughput")
+    entries = results["interactions"]
+    speed = results["rules"]["speed_metric"]
     titles = {"accuracy": "Accuracy, points", speed: "Speed, as a factor"}
     grids = (_matrix([e for e in entries if _is(e, metric)], t) for metric, t in titles.items())
     return [grid for grid in grids if grid]
@@ -226,18 +210,6 @@ def of_sheet(sheet: Sheet) -> Grid:
         (name, tuple(Box(cell.lines, cell.mood) for cell in cells)) for name, cells in sheet.rows
     )
     return Grid(sheet.columns, rows, "numbers", "Arm", sheet.title, sheet.aid)
-
-
-def claims(results: Results) -> list[Verdict]:
-    """The recipe's claims and the claims of losslessness."""
-    made = [
-        Verdict(c["text"], c["status"], c["reason"], "", ()) for c in results.get("claims") or []
-    ]
-    lossless = [
-        Verdict(f"{e['arm']}: lossless", e["status"], e["reason"], "", ())
-        for e in results.get("lossless") or []
-    ]
-    return made + lossless
 
 
 def arms(results: Results) -> Grid:

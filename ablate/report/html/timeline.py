@@ -96,7 +96,8 @@ def _kept(late: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.dtype
     others = np.flatnonzero(~late)
     room = min(others.size, MOST_BARS - last.size)
     even = others[np.linspace(0, others.size - 1, room).astype(int)] if room else others[:0]
-    return np.unique(np.concatenate([last, even]))
+    kept: np.ndarray[Any, np.dtype[np.int_]] = np.unique(np.concatenate([last, even]))
+    return kept
 
 
 def _ends(line: Timeline) -> tuple[Floats, Floats]:

@@ -5,6 +5,7 @@
   const charts = JSON.parse(document.getElementById("data").textContent);
   const hidden = new Set();
   const NARROW = 620;
+  const KEY_LINE = 18;
   const PAPER = 690; // pixels of a printed page's width
   let printing = false;
 
@@ -28,10 +29,17 @@
     return node;
   }
 
-  /* Names and numbers beside a chart have no room in a narrow one. */
+  /* In a narrow chart the key stands below, and numbers beside the rows have no room. */
   function narrowed(layout) {
-    const kept = (layout.annotations || []).filter((a) => a.xref !== "paper" || a.x !== 1);
-    return { ...layout, annotations: kept, margin: { ...layout.margin, r: 12 } };
+    let line = 0;
+    const kept = layout.annotations.filter((a) => a.name !== "aside").map((a) => (
+      a.xref === "paper" && a.x === 1
+        ? { ...a, x: 0, xshift: -20, y: 0, yshift: -56 - KEY_LINE * line++ }
+        : a
+    ));
+    const below = KEY_LINE * line;
+    const margin = { ...layout.margin, r: 12, b: layout.margin.b + below };
+    return { ...layout, annotations: kept, margin, height: layout.height + below };
   }
 
   function draw(box) {
@@ -40,8 +48,10 @@
     const chosen = [...box.querySelectorAll("select")].map((s) => s.value).join("|");
     const figure = coloured(chart.figures[chosen], getComputedStyle(root));
     const width = printing ? PAPER : plot.clientWidth;
-    let layout = { ...figure.layout, width, autosize: false };
-    layout.annotations = (layout.annotations || []).filter(
+    const height = figure.layout.height * (printing ? 0.8 : 1); // three charts a page
+    let layout = { ...figure.layout, width, height, autosize: false };
+    const names = (width < NARROW && figure.narrow) || layout.annotations || [];
+    layout.annotations = names.filter(
       (a) => !(a.name || "").startsWith("arm:") || !hidden.has(a.name.slice(4)),
     );
     if (width < NARROW) layout = narrowed(layout);
