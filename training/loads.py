@@ -49,7 +49,7 @@ def answer(model: Any, folder: Path) -> str:
     """What a model with the interface of transformers writes; the tokenizer is the folder's."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     inputs = tokenizer.apply_chat_template(
         turns(PROMPT), add_generation_prompt=True, return_tensors="pt", return_dict=True
     ).to(model.device)
@@ -119,10 +119,10 @@ def bitsandbytes(folder: Path) -> Answers:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-    nf4 = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
-    )
-    for name, config in {"nf4": nf4, "int8": BitsAndBytesConfig(load_in_8bit=True)}.items():
+    make: Any = BitsAndBytesConfig  # has no annotations
+    nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}
+    configs = {"nf4": make(load_in_4bit=True, **nf4), "int8": make(load_in_8bit=True)}
+    for name, config in configs.items():
         model = AutoModelForCausalLM.from_pretrained(
             folder, quantization_config=config, dtype=torch.bfloat16
         )
