@@ -103,9 +103,10 @@ def _accuracy_figure(
     axis = {"range": [-reach, reach], "ticksuffix": ""} | titled(
         "Percentage points (← worse, better →)"
     )
-    rules = [_rule(-100 * margin, "var(--worse)", "dash")] if margin else []
+    if not margin:
+        return _figure(groups, style, axis, [], "")
     note = f"Dashed line: the loss that the recipe still accepts ({100 * margin:g} points)."
-    return _figure(groups, style, axis, rules, note if margin else "")
+    return _figure(groups, style, axis, [_rule(-100 * margin, "var(--worse)", "dash")], note)
 
 
 def _efficiency_figure(groups: Sequence[Group], style: Mapping[str, Style]) -> Figure:
