@@ -19,20 +19,23 @@ def knights(rng: Random, people: int) -> Worked:
 
     The first compares the second with himself, which gives the second away: "of my kind" can only
     be said of a knight, by a knight or by a knave. Every other speaks of the next, the last of the
-    first, so each statement settles one person more.
+    first, so each statement settles one person more. The first speaks first, the others in any
+    order. Every name in the worked solution has a space before it, as in the question, so that it
+    is the same tokens in both.
     """
     names = rng.sample(NAMES, people)
     kinds = dict(zip(names, rng.choices(("knight", "knave"), k=people), strict=True))
     first, second = names[:2]
     anchor = f"{first} says {second} is {'' if kinds[second] == 'knight' else 'not '}of my kind"
-    statements, lines = [anchor], [f"{anchor}; {second} {kinds[second]}"]
+    statements, lines = [], [f"first {anchor}; {second} {kinds[second]}"]
     for speaker, other in zip(names[1:], [*names[2:], first], strict=True):
         said = f"{speaker} says {other}: {_claimed(kinds[speaker], kinds[other])}"
         statements.append(said)
         lines.append(f"{kinds[speaker]} {said}; {other} {kinds[other]}")
     asked = rng.sample(names, ASKED)
-    lines.append(", ".join(f"{name} {kinds[name]}" for name in asked))
+    lines.append("so " + ", ".join(f"{name} {kinds[name]}" for name in asked))
     rng.shuffle(statements)
+    statements.insert(0, anchor)
     question = f"What are {asked[0]}, {asked[1]} and {asked[2]}?"
     prompt = " ".join([RULE, *(f"{statement}." for statement in statements), question])
     answer = " ".join(kinds[name] for name in asked)
