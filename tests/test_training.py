@@ -14,7 +14,17 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 
 import ablate
 from ablate.domains import Arithmetic
-from training.data import IGNORED, at_once, batches, encode, pool
+from training.data import (
+    FIRST_REACH,
+    GROWING_POOLS,
+    IGNORED,
+    LAST_REACH,
+    at_once,
+    batches,
+    encode,
+    pool,
+    reach,
+)
 from training.shapes import SHAPES, fresh
 from training.tokenizer import build, save, shared
 from training.train import Settings, train
@@ -33,8 +43,9 @@ def one_thread() -> Iterator[None]:
 
 
 def settings(out: Path, tokens: float, **changed: Any) -> Settings:
-    given = {"model": "draft", "seed": 1, "batch_tokens": 512, "rate": 1.0, "export_minutes": 5.0}
-    return Settings(out=out, tokens=tokens, compile=False, device="cpu", **(given | changed))
+    given = {"model": "draft", "seed": 1, "batch_tokens": 512, "accumulate": 1, "rate": 1.0}
+    fixed = {"export_minutes": 5.0, "compile": False, "device": "cpu"}
+    return Settings(out=out, tokens=tokens, **(given | fixed | changed))
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
@@ -123,3 +134,18 @@ def test_the_pool_has_every_domain_and_another_seed_another_pool() -> None:
         "algebra", "arithmetic", "code", "knowledge", "logic", "sorting"
     }  # fmt: skip
     assert {p.prompt for p in one if p.domain == "code"}.isdisjoint({p.prompt for p in other})
+
+
+def test_difficulties_grow_with_the_pools() -> None:
+    reached = [reach(pools) for pools in range(GROWING_POOLS + 10)]
+    assert reached == sorted(reached)
+    assert (reached[0], reached[-1]) == (FIRST_REACH, LAST_REACH)
+    generated = [p for p in pool(1, FIRST_REACH) if p.domain != "knowledge"]
+    assert {p.difficulty for p in generated} == set(range(1, FIRST_REACH + 1))
+
+
+def test_batches_of_an_update_count_together(tmp_path: Path) -> None:
+    one = train(settings(tmp_path / "one", 4e3))
+    three = train(settings(tmp_path / "three", 4e3, accumulate=3))
+    assert three.steps < one.steps
+    assert three.tokens >= 4e3

@@ -20,16 +20,28 @@ IGNORED = -100
 
 POOL = 2048
 
-# What is learned, with each domain's share of the problems. Difficulties reach as far as the
-# models shall be asked, and a little beyond.
-SHARES: Mapping[Domain, float] = {
-    Arithmetic(max_difficulty=14): 0.14,
-    Algebra(max_difficulty=12, equations=0.8): 0.24,
-    Logic(max_difficulty=12, knights=0.8): 0.28,
-    Code(max_difficulty=12): 0.10,
-    Sorting(max_difficulty=14): 0.18,
-    Knowledge(): 0.06,
-}
+# How far a difficulty reaches: a little beyond what the models are asked by default. It grows over
+# the first pools, because copying and looking up are found sooner in short problems.
+FIRST_REACH, LAST_REACH = 3, 11
+GROWING_POOLS = 24
+
+
+def shares(reach: int) -> Mapping[Domain, float]:
+    """What is learned, with each domain's share of the problems."""
+    return {
+        Arithmetic(max_difficulty=reach): 0.18,
+        Algebra(max_difficulty=reach, equations=0.6): 0.22,
+        Logic(max_difficulty=reach, knights=0.65): 0.24,
+        Code(max_difficulty=reach): 0.13,
+        Sorting(max_difficulty=reach): 0.12,
+        Knowledge(): 0.11,
+    }
+
+
+def reach(pools: int) -> int:
+    """The highest difficulty in the pool after ``pools`` others."""
+    grown = min(1.0, pools / GROWING_POOLS)
+    return FIRST_REACH + round(grown * (LAST_REACH - FIRST_REACH))
 
 
 @dataclass(frozen=True)
@@ -48,11 +60,11 @@ class Batch:
     labels: Tensor
 
 
-def pool(seed: int) -> list[Problem]:
-    """About ``POOL`` training problems; another seed gives others."""
+def pool(seed: int, hardest: int = LAST_REACH) -> list[Problem]:
+    """About ``POOL`` training problems up to a difficulty; another seed gives others."""
     return [
         problem
-        for domain, share in SHARES.items()
+        for domain, share in shares(hardest).items()
         for problem in domain.training(round(POOL * share), seed)
     ]
 

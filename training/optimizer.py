@@ -7,8 +7,8 @@ import math
 from torch import nn, optim
 
 WARM_UP = 0.02
-MATRIX_RATE = 0.008
-OTHER_RATE = 0.0012
+MATRIX_RATE = 0.01
+OTHER_RATE = 0.002
 
 
 def optimizers(model: nn.Module) -> list[optim.Optimizer]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor, nn, optim
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from training import attention
-from training.data import IGNORED, Batch, at_once, batches, pool
+from training.data import IGNORED, Batch, at_once, batches, pool, reach
 from training.export import export
 from training.optimizer import optimizers, schedule, set_rate
 from training.shapes import SHAPES, fresh
@@ -50,6 +51,7 @@ class Settings:
     tokens: float
     seed: int
     batch_tokens: int
+    accumulate: int
     rate: float
     export_minutes: float
     compile: bool
@@ -85,14 +87,18 @@ def loss_of(run: Run, batch: Batch, device: str) -> Tensor:
     return nn.functional.cross_entropy(logits.float(), labels[learned])
 
 
-def step(run: Run, batch: Batch, device: str) -> float:
-    loss = loss_of(run, batch, device)
-    loss.backward()  # type: ignore[no-untyped-call]
+def step(run: Run, micro: Sequence[Batch], device: str) -> float:
+    """One update, from several batches: rows of one length are mostly of one domain."""
+    total = 0.0
+    for batch in micro:
+        loss = loss_of(run, batch, device) / len(micro)
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.item()
     nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
     for optimizer in run.optimizers:
         optimizer.step()
         optimizer.zero_grad()
-    return loss.item()
+    return total
 
 
 def stream(
@@ -101,7 +107,7 @@ def stream(
     """Batches without end, each with the number of its pool; every pool is generated anew."""
     while True:
         seed = settings.seed * 1_000_000 + pools
-        problems = pool(seed)
+        problems = pool(seed, reach(pools))
         if settings.model == "llm":
             problems = [at_once(problem) for problem in problems]
         for batch in batches(problems, tokenizer, seed, settings.batch_tokens):
@@ -158,18 +164,19 @@ def train(settings: Settings) -> Progress:
     settings.out.mkdir(parents=True, exist_ok=True)
     run, progress = start(settings)
     exported, recent, clock = progress.seconds, 0.0, time.monotonic()
-    for number, batch in stream(settings, run.tokenizer, progress.pools):
-        if progress.tokens >= settings.tokens:
-            break
+    source = stream(settings, run.tokenizer, progress.pools)
+    while progress.tokens < settings.tokens:
+        numbers, micro = zip(*islice(source, settings.accumulate), strict=True)
         set_rate(run.optimizers, settings.rate * schedule(progress.tokens / settings.tokens))
-        recent += step(run, batch, settings.device)
+        recent += step(run, micro, settings.device)
         now = time.monotonic()
         progress = Progress(
             seconds=progress.seconds + now - clock,
             steps=progress.steps + 1,
-            tokens=progress.tokens + batch.ids.numel(),
-            learned_tokens=progress.learned_tokens + int((batch.labels != IGNORED).sum()),
-            pools=number,
+            tokens=progress.tokens + sum(batch.ids.numel() for batch in micro),
+            learned_tokens=progress.learned_tokens
+            + sum(int((batch.labels != IGNORED).sum()) for batch in micro),
+            pools=numbers[-1],
         )
         clock = now
         if progress.steps % LOG_STEPS == 0:
@@ -188,7 +195,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tokens", type=float, required=True)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--batch-tokens", type=int, default=2048)
+    parser.add_argument("--accumulate", type=int, default=3, help="batches in an update")
     parser.add_argument("--rate", type=float, default=1.0, help="scales the learning rates")
     parser.add_argument("--export-minutes", type=float, default=5.0)
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
