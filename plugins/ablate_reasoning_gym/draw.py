@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import random
 import signal
 import sys
@@ -13,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ablate.child import exit_with_parent
-from ablate_reasoning_gym.drawn import FILE, Drawn, Item, Wanted
+from ablate_reasoning_gym.drawn import FILE, Drawn, Item, Wanted, keep
 from ablate_reasoning_gym.library import SIZE, Entry, Task, load, reference, said
+from ablate_reasoning_gym.packed import pack
 
 # What "all problems" means for a task without end.
 WHOLE_SET = 1024
@@ -67,7 +67,7 @@ def _places(wanted: Wanted) -> Iterator[tuple[int, Task, int]]:
 
 
 def _item(task: Task, place: int, seed: int) -> Item:
-    """One item. Raises ValueError if an answer to it could not be judged."""
+    """One item. Raises ValueError if an answer to it could not be judged, TypeError if not kept."""
     import numpy as np
 
     # Some tasks draw from these, too, and do not seed them.
@@ -81,6 +81,7 @@ def _item(task: Task, place: int, seed: int) -> Item:
         raise ValueError(f"the scorer does not accept the item's own answer {answer!r}")
     if task.accepts(NONSENSE, entry):
         raise ValueError(f"the scorer accepts {NONSENSE!r} as an answer")
+    pack(entry)  # raises where it holds what could not be kept
     return Item(str(entry["question"]).rstrip(), answer, entry)
 
 
@@ -102,7 +103,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     request = folder / "request.json"
     wanted = Wanted(**json.loads(request.read_text(encoding="utf-8")))
-    (folder / FILE).write_bytes(pickle.dumps(draw(wanted, LONGEST)))
+    keep(draw(wanted, LONGEST), folder / FILE)
     request.unlink()
 
 

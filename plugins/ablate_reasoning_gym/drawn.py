@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,9 +13,10 @@ from ablate.artifacts import Artifact, ensure, package_versions
 from ablate.child import run_module
 from ablate.errors import RecipeError, TrialError
 from ablate_reasoning_gym.library import Entry
+from ablate_reasoning_gym.packed import pack, unpack
 
-RECIPE = 1  # raised when draw.py chooses other items
-FILE = "items.pickle"
+RECIPE = 2  # raised when draw.py chooses other items or writes them in another form
+FILE = "items.json"
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,24 @@ def drawn(wanted: Wanted) -> Drawn:
         folder = ensure(Artifact("reasoning-gym", inputs), lambda folder: _draw(wanted, folder))
     except TrialError as error:
         raise RecipeError([str(error)]) from None
-    found: Drawn = pickle.loads((folder / FILE).read_bytes())  # noqa: S301 - our own, and checked
+    found = _read(folder / FILE)
     problem = _shortage(wanted, found)
     if problem:
         raise RecipeError([problem])
     return found
+
+
+def keep(found: Drawn, path: Path) -> None:
+    """Write what was drawn as JSON."""
+    items = [
+        [index, item.question, item.reference, item.entry] for index, item in found.items.items()
+    ]
+    path.write_text(json.dumps(pack([found.refusal, items])), encoding="utf-8")
+
+
+def _read(path: Path) -> Drawn:
+    refusal, items = unpack(json.loads(path.read_text(encoding="utf-8")))
+    return Drawn({index: Item(*item) for index, *item in items}, refusal)
 
 
 def _draw(wanted: Wanted, folder: Path) -> None:

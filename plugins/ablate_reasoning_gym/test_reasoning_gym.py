@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ablate.cli import main
 from ablate.errors import RecipeError
@@ -20,6 +23,7 @@ from ablate_reasoning_gym.draw import NONSENSE, draw
 from ablate_reasoning_gym.drawn import Drawn, Wanted
 from ablate_reasoning_gym.guards import harmless
 from ablate_reasoning_gym.library import REFUSED, Task, load
+from ablate_reasoning_gym.packed import pack, unpack
 
 RECIPE = """
 name: small
@@ -172,6 +176,25 @@ def test_answers_that_would_do_harm_are_kept_from_scorers(task: str, answer: str
     began = time.monotonic()
     assert not harmless(answer, task)
     assert time.monotonic() - began < 5
+
+
+plain: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(
+    plain | st.sets(st.integers()) | st.dictionaries(st.integers() | st.tuples(st.text()), plain)
+)
+def test_items_come_back_from_json_as_they_were(value: object) -> None:
+    assert unpack(json.loads(json.dumps(pack(value)))) == value
+
+
+def test_what_cannot_be_kept_is_no_item() -> None:
+    with pytest.raises(TypeError, match="holds a object"):
+        pack({"metadata": [object()]})
 
 
 # With it
