@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 
 import ablate
 from ablate.domains import Arithmetic
+from training.curve import spaced, table
 from training.data import (
     FIRST_REACH,
     GROWING_POOLS,
@@ -149,3 +150,15 @@ def test_batches_of_an_update_count_together(tmp_path: Path) -> None:
     three = train(settings(tmp_path / "three", 4e3, accumulate=3))
     assert three.steps < one.steps
     assert three.tokens >= 4e3
+
+
+def test_a_curve_becomes_a_table() -> None:
+    points = [{"loss": 4 / n, "tokens": n * 1e6, "seconds": 60 * n} for n in (1, 2, 3, 4)]
+    lines = [json.dumps(point) for point in points]
+    assert [point["tokens"] for point in spaced(lines, rows=2)] == [2e6, 4e6]
+    assert table(spaced(lines)).splitlines()[2:] == [
+        "| 1.0 | 1 | 4.0000 |",
+        "| 2.0 | 2 | 2.0000 |",
+        "| 3.0 | 3 | 1.3333 |",
+        "| 4.0 | 4 | 1.0000 |",
+    ]
