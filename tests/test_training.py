@@ -110,6 +110,16 @@ def test_loss_falls(tmp_path: Path) -> None:
     assert losses[-1] < losses[0]
 
 
+def test_the_curve_of_a_resumed_run_has_means_too(tmp_path: Path) -> None:
+    """What was summed up when a run was stopped is lost; the rest is no tenth of a loss."""
+    small = {"batch_tokens": 128}
+    steps = train(settings(tmp_path, 9e3, **small)).steps
+    assert steps % 50 > 25
+    train(settings(tmp_path, 12e3, **small))
+    first, *_ = map(json.loads, (tmp_path / "curve.jsonl").read_text().splitlines()[steps // 50 :])
+    assert first["loss"] > 3
+
+
 def test_only_the_answer_is_learned() -> None:
     problems = Arithmetic().training(20, seed=3)
     seen = set()

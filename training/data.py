@@ -30,10 +30,10 @@ def shares(reach: int) -> Mapping[Domain, float]:
     """What is learned, with each domain's share of the problems."""
     return {
         Arithmetic(max_difficulty=reach): 0.18,
-        Algebra(max_difficulty=reach, equations=0.6): 0.22,
-        Logic(max_difficulty=reach, knights=0.65): 0.24,
-        Code(max_difficulty=reach): 0.13,
-        Sorting(max_difficulty=reach): 0.12,
+        Algebra(max_difficulty=reach, equations=0.6): 0.24,
+        Logic(max_difficulty=reach, knights=0.6): 0.26,
+        Code(max_difficulty=reach): 0.12,
+        Sorting(max_difficulty=reach): 0.09,
         Knowledge(): 0.11,
     }
 

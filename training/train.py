@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn, optim
@@ -163,12 +164,13 @@ def train(settings: Settings) -> Progress:
     """Train until the tokens are used up; the learning rate reaches zero at their end."""
     settings.out.mkdir(parents=True, exist_ok=True)
     run, progress = start(settings)
-    exported, recent, clock = progress.seconds, 0.0, time.monotonic()
+    exported, clock = progress.seconds, time.monotonic()
+    recent: list[float] = []
     source = stream(settings, run.tokenizer, progress.pools)
     while progress.tokens < settings.tokens:
         numbers, micro = zip(*islice(source, settings.accumulate), strict=True)
         set_rate(run.optimizers, settings.rate * schedule(progress.tokens / settings.tokens))
-        recent += step(run, micro, settings.device)
+        recent.append(step(run, micro, settings.device))
         now = time.monotonic()
         progress = Progress(
             seconds=progress.seconds + now - clock,
@@ -180,8 +182,8 @@ def train(settings: Settings) -> Progress:
         )
         clock = now
         if progress.steps % LOG_STEPS == 0:
-            note(recent / LOG_STEPS, progress, settings.out / "curve.jsonl")
-            recent = 0.0
+            note(fmean(recent), progress, settings.out / "curve.jsonl")
+            recent.clear()
         if progress.seconds - exported >= settings.export_minutes * 60:
             keep(run, progress, settings)
             exported = progress.seconds

@@ -1,9 +1,9 @@
-"""Boolean expressions, reduced pass by pass from the inside out."""
+"""Named boolean expressions, each of two earlier ones, reduced to values one after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from random import Random
 
 from ablate.domains._split import Worked, think
@@ -15,88 +15,69 @@ OPERATORS: Mapping[str, Callable[[bool, bool], bool]] = {
     "implies": lambda left, right: not left or right,
 }
 
-# How often "not" stands before a value or a pair of parentheses.
-NOT_SHARE = 0.3
+NOT_SHARE = 0.3  # how often "not" stands before a name
+GIVEN = 3  # names whose values are told
+ASKED = 3  # of the expressions
+
+# The last ones are for long problems only: the shipped tokenizer makes two tokens of them.
+LETTERS = "abcdefghilmorstwxjknpquvyz"
+COMMON = 17
 
 
 @dataclass(frozen=True)
-class Leaf:
-    """True or false; ``negated``: with "not" before it."""
+class Operand:
+    """A name with its value; ``negated``: with "not" before it."""
 
+    name: str
     value: bool
-    negated: bool = False
+    negated: bool
+
+    @property
+    def seen(self) -> bool:
+        """What the operator sees."""
+        return self.value != self.negated
 
     def __str__(self) -> str:
-        return f"not {_word(self.value)}" if self.negated else _word(self.value)
-
-
-@dataclass(frozen=True)
-class Node:
-    """A binary operator in parentheses, with "not" before them if ``negated``."""
-
-    operator: str
-    left: Leaf | Node
-    right: Leaf | Node
-    negated: bool = False
-
-    def __str__(self) -> str:
-        text = f"({self.left} {self.operator} {self.right})"
-        return f"not {text}" if self.negated else text
+        return f"not {self.name}" if self.negated else self.name
 
 
 def expressions(rng: Random, operators: int) -> Worked:
-    """Three expressions that share out ``operators`` binary operators."""
-    sizes = [operators // 3 + (place < operators % 3) for place in range(3)]
-    rng.shuffle(sizes)
-    trees = [_tree(rng, size) for size in sizes]
-    prompt = f"Evaluate {_listed(trees)}. Answer true or false for each."
-    lines, answer = _work_out(trees)
-    return Worked(prompt, think(lines, answer), answer)
+    """``operators`` expressions (3 to 23), of which three are asked.
 
-
-def _listed(trees: Sequence[Leaf | Node]) -> str:
-    return "; ".join(map(str, trees))
+    Whatever the operator, a value is as often true as false, so that its name gives nothing away.
+    """
+    needed = GIVEN + operators
+    names = rng.sample(LETTERS[: max(COMMON, needed)], needed)
+    values = {name: rng.random() < 0.5 for name in names[:GIVEN]}
+    told = [f"{name} is {_word(value)}" for name, value in values.items()]
+    lines = [" ".join(["given", *(f"{name} {_word(value)}" for name, value in values.items())])]
+    for name in names[GIVEN:]:
+        operator = rng.choice(list(OPERATORS))
+        left, right, value = _operands(rng, operator, values)
+        values[name] = value
+        told.append(f"{name} is {left} {operator} {right}")
+        work = f"{left} {_word(left.value)} {operator} {right} {_word(right.value)}"
+        lines.append(f"if {name} is {work}; {name} {_word(value)}")
+    asked = rng.sample(names[GIVEN:], ASKED)
+    lines.append("so " + ", ".join(f"{name} {_word(values[name])}" for name in asked))
+    question = f"What are {asked[0]}, {asked[1]} and {asked[2]}? Answer true or false for each."
+    answer = " ".join(_word(values[name]) for name in asked)
+    return Worked(f"Say {', '.join(told)}. {question}", think(lines, answer), answer)
 
 
 def _word(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _tree(rng: Random, operators: int) -> Leaf | Node:
-    negated = rng.random() < NOT_SHARE
-    if operators == 0:
-        return Leaf(rng.random() < 0.5, negated)
-    # Splits near the middle keep the depth, and so the number of passes, small.
-    left = rng.randint((operators - 1) // 4, operators - 1 - (operators - 1) // 4)
-    return Node(
-        rng.choice(list(OPERATORS)),
-        _tree(rng, left),
-        _tree(rng, operators - 1 - left),
-        negated,
-    )
-
-
-def _work_out(trees: Sequence[Leaf | Node]) -> tuple[list[str], str]:
-    """The expressions without "not" before values, then after each pass; and their values."""
-    trees = [_settle(tree) for tree in trees]
-    lines = [_listed(trees)]
-    while any(isinstance(tree, Node) for tree in trees):
-        trees = [_reduce(tree) for tree in trees]
-        lines.append(_listed(trees))
-    return lines, " ".join(map(str, trees))
-
-
-def _settle(node: Leaf | Node) -> Leaf | Node:
-    """Work out every "not" that stands before a value."""
-    if isinstance(node, Leaf):
-        return Leaf(node.value != node.negated)
-    return replace(node, left=_settle(node.left), right=_settle(node.right))
-
-
-def _reduce(node: Leaf | Node) -> Leaf | Node:
-    """One pass: every operator between two values becomes a value, with the "not" before it."""
-    if isinstance(node, Leaf):
-        return node
-    if isinstance(node.left, Leaf) and isinstance(node.right, Leaf):
-        return Leaf(OPERATORS[node.operator](node.left.value, node.right.value) != node.negated)
-    return replace(node, left=_reduce(node.left), right=_reduce(node.right))
+def _operands(
+    rng: Random, operator: str, values: Mapping[str, bool]
+) -> tuple[Operand, Operand, bool]:
+    """Two names and what the operator makes of them, true half of the time."""
+    wanted = rng.random() < 0.5
+    while True:
+        left, right = (
+            Operand(name, values[name], rng.random() < NOT_SHARE)
+            for name in rng.sample(list(values), 2)
+        )
+        if OPERATORS[operator](left.seen, right.seen) == wanted:
+            return left, right, wanted

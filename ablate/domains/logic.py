@@ -19,7 +19,7 @@ ASKED = 3  # values an answer consists of, so that guessing gets one in eight
 class Logic(Generated):
     """Boolean expressions, and knights and knaves.
 
-    A problem of difficulty d has 2 d + 1 boolean operators, or d + 2 islanders (at most 20).
+    A problem of difficulty d has d + 2 boolean expressions or d + 2 islanders (at most 20).
     ``knights`` is the share of problems that are of the second kind.
     """
 
@@ -34,7 +34,7 @@ class Logic(Generated):
 
     def make(self, rng: Random, difficulty: int) -> Worked:
         if rng.random() < 1 - self.knights:
-            return expressions(rng, 2 * difficulty + 1)
+            return expressions(rng, difficulty + 2)
         return knights(rng, difficulty + 2)
 
     def extract(self, visible: str) -> str | None:
