@@ -29,12 +29,12 @@ GROWING_POOLS = 24
 def shares(reach: int) -> Mapping[Domain, float]:
     """What is learned, with each domain's share of the problems."""
     return {
-        Arithmetic(max_difficulty=reach): 0.18,
-        Algebra(max_difficulty=reach, equations=0.6): 0.24,
-        Logic(max_difficulty=reach, knights=0.6): 0.26,
-        Code(max_difficulty=reach): 0.12,
-        Sorting(max_difficulty=reach): 0.09,
-        Knowledge(): 0.11,
+        Arithmetic(max_difficulty=reach): 0.15,
+        Algebra(max_difficulty=reach, equations=0.65): 0.21,
+        Logic(max_difficulty=reach, knights=0.45): 0.38,
+        Code(max_difficulty=reach): 0.10,
+        Sorting(max_difficulty=reach): 0.07,
+        Knowledge(): 0.09,
     }
 
 

@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from ablate.store import RunDir
 from ablate.types import Record, Trial
 
-BUDGETS = (32, 64, 128, 256)
+BUDGETS = (64, 128, 256, 512)
 
 
 def halves(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
