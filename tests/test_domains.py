@@ -39,7 +39,7 @@ TABLES = {"and": "0001", "or": "0111", "xor": "0110", "implies": "1101"}
 FINGERPRINTS = {
     "arithmetic": "549fca6304ff9987",
     "algebra": "4be873b6e4c5bf9e",
-    "logic": "2fb8033d07a9a2d6",
+    "logic": "e448ea52ef3c1633",
     "code": "c2f1648332349808",
     "sorting": "ee1a54d8a53d71fe",
     "knowledge": "471045613336a7a6",
@@ -364,7 +364,7 @@ Statement = tuple[str, str, str]
 def statements_of(prompt: str) -> list[Statement]:
     """Speaker, whom he speaks of, and what he says of him."""
     return re.findall(
-        r"(\w+) says (\w+)(?:: | is )(knight|knave|of my kind|not of my kind)\.", prompt
+        r"(\w+) (?:says )?(\w+) (true|false|is of my kind|is not of my kind)\.", prompt
     )
 
 
@@ -372,10 +372,10 @@ def holds(statement: Statement, knights: set[str]) -> bool:
     speaker, other, said = statement
     same = (speaker in knights) == (other in knights)
     claim = {
-        "knight": other in knights,
-        "knave": other not in knights,
-        "of my kind": same,
-        "not of my kind": not same,
+        "true": other in knights,
+        "false": other not in knights,
+        "is of my kind": same,
+        "is not of my kind": not same,
     }[said]
     return claim == (speaker in knights)
 

@@ -31,10 +31,10 @@ def shares(reach: int) -> Mapping[Domain, float]:
     return {
         Arithmetic(max_difficulty=reach): 0.15,
         Algebra(max_difficulty=reach, equations=0.65): 0.21,
-        Logic(max_difficulty=reach, knights=0.45): 0.38,
+        Logic(max_difficulty=reach, knights=0.5): 0.38,
         Code(max_difficulty=reach): 0.10,
-        Sorting(max_difficulty=reach): 0.07,
-        Knowledge(): 0.09,
+        Sorting(max_difficulty=reach): 0.09,
+        Knowledge(): 0.07,
     }
 
 

@@ -11,7 +11,8 @@ NAMES = (
     "Kim", "Leo", "Mia", "Ned", "Pam", "Ray", "Sue", "Tom", "Una", "Vic",
 )  # fmt: skip
 ASKED = 3
-RULE = "Knights tell the truth, knaves lie. Each says what another is."
+RULE = "Knights tell the truth, knaves lie."
+OTHERS = "Who calls whom true or false:"
 
 
 def knights(rng: Random, people: int) -> Worked:
@@ -20,8 +21,10 @@ def knights(rng: Random, people: int) -> Worked:
     The first compares the second with himself, which gives the second away: "of my kind" can only
     be said of a knight, by a knight or by a knave. Every other speaks of the next, the last of the
     first, so each statement settles one person more. The first speaks first, the others in any
-    order. Every name in the worked solution has a space before it, as in the question, so that it
-    is the same tokens in both.
+    order.
+
+    A statement is three words without one between them, and what is said has other words than what
+    is true: a small model finds what stands beside a name long before what stands a word further.
     """
     names = rng.sample(NAMES, people)
     kinds = dict(zip(names, rng.choices(("knight", "knave"), k=people), strict=True))
@@ -29,21 +32,19 @@ def knights(rng: Random, people: int) -> Worked:
     anchor = f"{first} says {second} is {'' if kinds[second] == 'knight' else 'not '}of my kind"
     statements, lines = [], [f"first {anchor}; {second} {kinds[second]}"]
     for speaker, other in zip(names[1:], [*names[2:], first], strict=True):
-        said = f"{speaker} says {other}: {_claimed(kinds[speaker], kinds[other])}"
+        said = f"{speaker} {other} {_claimed(kinds[speaker], kinds[other])}"
         statements.append(said)
         lines.append(f"{kinds[speaker]} {said}; {other} {kinds[other]}")
     asked = rng.sample(names, ASKED)
     lines.append("so " + ", ".join(f"{name} {kinds[name]}" for name in asked))
     rng.shuffle(statements)
-    statements.insert(0, anchor)
+    told = " ".join(f"{statement}." for statement in statements)
     question = f"What are {asked[0]}, {asked[1]} and {asked[2]}?"
-    prompt = " ".join([RULE, *(f"{statement}." for statement in statements), question])
+    prompt = f"{RULE} {anchor}. {OTHERS} {told} {question}"
     answer = " ".join(kinds[name] for name in asked)
     return Worked(prompt, think(lines, answer), answer)
 
 
 def _claimed(speaker: str, kind: str) -> str:
-    """What a knight or knave says of somebody of that kind."""
-    if speaker == "knight":
-        return kind
-    return "knave" if kind == "knight" else "knight"
+    """What a knight or knave calls somebody of that kind; "true" is who tells the truth."""
+    return "true" if (speaker == "knight") == (kind == "knight") else "false"
