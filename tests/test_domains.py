@@ -39,7 +39,7 @@ TABLES = {"and": "0001", "or": "0111", "xor": "0110", "implies": "1101"}
 FINGERPRINTS = {
     "arithmetic": "549fca6304ff9987",
     "algebra": "4be873b6e4c5bf9e",
-    "logic": "e448ea52ef3c1633",
+    "logic": "75d0ddba29bf9fa8",
     "code": "c2f1648332349808",
     "sorting": "ee1a54d8a53d71fe",
     "knowledge": "471045613336a7a6",

@@ -67,7 +67,7 @@ def right(domain: Domain, problems: Sequence[Problem], texts: Sequence[str]) -> 
 @each_domain
 def test_reasoner_solves_easy_problems_and_thinks(domain: Domain) -> None:
     problems = replace(domain, limit=40).problems()
-    texts = answers(REASONER, problems, max_new_tokens=220)
+    texts = answers(REASONER, problems, max_new_tokens=320)
     assert all(text.startswith("<think>\n") for text in texts)
     assert right(domain, problems, texts) >= 32
 

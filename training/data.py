@@ -29,12 +29,12 @@ GROWING_POOLS = 24
 def shares(reach: int) -> Mapping[Domain, float]:
     """What is learned, with each domain's share of the problems."""
     return {
-        Arithmetic(max_difficulty=reach): 0.15,
-        Algebra(max_difficulty=reach, equations=0.65): 0.21,
-        Logic(max_difficulty=reach, knights=0.5): 0.38,
+        Arithmetic(max_difficulty=reach): 0.14,
+        Algebra(max_difficulty=reach, equations=0.7): 0.20,
+        Logic(max_difficulty=reach, knights=0.65): 0.45,
         Code(max_difficulty=reach): 0.10,
-        Sorting(max_difficulty=reach): 0.09,
-        Knowledge(): 0.07,
+        Sorting(max_difficulty=reach): 0.06,
+        Knowledge(): 0.05,
     }
 
 

@@ -20,8 +20,8 @@ def knights(rng: Random, people: int) -> Worked:
 
     The first compares the second with himself, which gives the second away: "of my kind" can only
     be said of a knight, by a knight or by a knave. Every other speaks of the next, the last of the
-    first, so each statement settles one person more. The first speaks first, the others in any
-    order.
+    first, so each statement settles one person more. They stand in that order: what is hard is to
+    keep the deduction right over many steps, not to find the next statement.
 
     A statement is three words without one between them, and what is said has other words than what
     is true: a small model finds what stands beside a name long before what stands a word further.
@@ -37,7 +37,6 @@ def knights(rng: Random, people: int) -> Worked:
         lines.append(f"{kinds[speaker]} {said}; {other} {kinds[other]}")
     asked = rng.sample(names, ASKED)
     lines.append("so " + ", ".join(f"{name} {kinds[name]}" for name in asked))
-    rng.shuffle(statements)
     told = " ".join(f"{statement}." for statement in statements)
     question = f"What are {asked[0]}, {asked[1]} and {asked[2]}?"
     prompt = f"{RULE} {anchor}. {OTHERS} {told} {question}"
