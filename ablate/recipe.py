@@ -150,7 +150,7 @@ def _claim(recipe: Recipe, claim: Claim, number: int) -> Iterator[str]:
         yield f"{at}.other: {'is needed' if pair else 'is for interactions only'}"
     if pair and claim.other and claim.factor.split(".")[0] == claim.other.split(".")[0]:
         yield f"{at}.other: is of the same factor; its levels are never on together"
-    if claim.domain not in (None, "*", *recipe.domains):
+    if claim.domain is not None and claim.domain not in ("*", *recipe.domains):
         yield f"{at}.domain: is none of the recipe's.{did_you_mean(claim.domain, recipe.domains)}"
     if claim.metric is not None and claim.metric not in CLAIM_METRICS:
         yield f"{at}.metric: there is no such metric.{did_you_mean(claim.metric, CLAIM_METRICS)}"

@@ -288,6 +288,7 @@ def test_equations_have_the_one_solution_given(seed: int) -> None:
         found = int(problem.reference)
         assert side_at(left, found) == side_at(right, found)
         assert side_at(left, found + 1) != side_at(right, found + 1)
+        assert problem.difficulty is not None
         assert problem.prompt.count(" + ") + problem.prompt.count(" - ") == 1 + problem.difficulty
         lines = lines_of(problem)
         middle = next(place for place, line in enumerate(lines) if line.startswith("right"))

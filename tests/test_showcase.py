@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ablate.store import LineWriter, RunDir
-from ablate.types import ArmInfo, Completion, Record, RunInfo, TrialResult
+from ablate.types import ArmInfo, Completion, Outcome, Record, RunInfo, TrialResult
 from training.showcase import correlation, halves, showcase, within
 
 
@@ -26,7 +26,7 @@ def record(difficulty: float, tokens: int, right: bool) -> Record:
         first_visible=None,
         finish_reason="stop",
     )
-    outcome = "correct" if right else "wrong"
+    outcome: Outcome = "correct" if right else "wrong"
     return Record(done, "sorting", f"p{difficulty}", 0, difficulty, outcome, None, "")
 
 

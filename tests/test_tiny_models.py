@@ -52,7 +52,7 @@ def answers(folder: Path, problems: Sequence[Problem], max_new_tokens: int) -> l
     prompts = [chat(TOKENIZER, problem.prompt) for problem in problems]
     inputs = TOKENIZER(prompts, padding=True, padding_side="left", return_tensors="pt")
     with torch.inference_mode():
-        outputs = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)  # type: ignore[misc]
+        outputs = model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
     kept = outputs[:, inputs["input_ids"].shape[1] :]
     return list(TOKENIZER.batch_decode(kept, skip_special_tokens=True))
 

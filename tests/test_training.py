@@ -44,8 +44,14 @@ def one_thread() -> Iterator[None]:
 
 
 def settings(out: Path, tokens: float, **changed: Any) -> Settings:
-    given = {"model": "draft", "seed": 1, "batch_tokens": 512, "accumulate": 1, "rate": 1.0}
-    fixed = {"export_minutes": 5.0, "compile": False, "device": "cpu"}
+    given: dict[str, Any] = {
+        "model": "draft",
+        "seed": 1,
+        "batch_tokens": 512,
+        "accumulate": 1,
+        "rate": 1.0,
+    }
+    fixed: dict[str, Any] = {"export_minutes": 5.0, "compile": False, "device": "cpu"}
     return Settings(out=out, tokens=tokens, **(given | fixed | changed))
 
 
@@ -118,6 +124,15 @@ def test_the_curve_of_a_resumed_run_has_means_too(tmp_path: Path) -> None:
     train(settings(tmp_path, 12e3, **small))
     first, *_ = map(json.loads, (tmp_path / "curve.jsonl").read_text().splitlines()[steps // 50 :])
     assert first["loss"] > 3
+
+
+def test_a_curve_has_no_points_from_before_a_run_was_killed(tmp_path: Path) -> None:
+    """What came after the latest checkpoint is learned again, and noted again."""
+    steps = train(settings(tmp_path, 2e3)).steps
+    lost = {"loss": 9.0, "tokens": 9e9, "seconds": 1.0, "steps": steps + 1}
+    (tmp_path / "curve.jsonl").write_text(json.dumps(lost) + "\n")
+    train(settings(tmp_path, 2e3))
+    assert (tmp_path / "curve.jsonl").read_text() == ""
 
 
 def test_only_the_answer_is_learned() -> None:

@@ -47,7 +47,7 @@ def correlation(records: Sequence[Record]) -> float:
     lengths = [r.completion.output_tokens for r in records]
     if len(set(lengths)) == 1:
         return 0.0
-    return float(spearmanr([r.difficulty for r in records], lengths).statistic)
+    return float(spearmanr([r.difficulty or 0.0 for r in records], lengths).statistic)
 
 
 def acceptance(trial: Trial) -> str:

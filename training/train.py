@@ -160,10 +160,18 @@ def note(loss: float, progress: Progress, path: Path) -> None:
         file.write(json.dumps({"loss": round(loss, 4), **asdict(progress)}) + "\n")
 
 
+def forget(path: Path, progress: Progress) -> None:
+    """Take from a curve what came after the checkpoint that a run goes on from."""
+    if path.exists():
+        kept = [line for line in path.open() if json.loads(line)["steps"] <= progress.steps]
+        path.write_text("".join(kept))
+
+
 def train(settings: Settings) -> Progress:
     """Train until the tokens are used up; the learning rate reaches zero at their end."""
     settings.out.mkdir(parents=True, exist_ok=True)
     run, progress = start(settings)
+    forget(settings.out / "curve.jsonl", progress)
     exported, clock = progress.seconds, time.monotonic()
     recent: list[float] = []
     source = stream(settings, run.tokenizer, progress.pools)

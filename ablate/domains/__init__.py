@@ -10,6 +10,8 @@ from ablate.domains.logic import Logic
 from ablate.domains.sorting import Sorting
 from ablate.plugins import Registry, hookimpl
 
+__all__ = ["Algebra", "Arithmetic", "Code", "Knowledge", "Logic", "Sorting", "BUILT_IN"]
+
 BUILT_IN = (Arithmetic, Algebra, Logic, Code, Sorting, Knowledge)
 
 

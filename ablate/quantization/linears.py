@@ -144,6 +144,8 @@ class Int8Linear(nn.Module):
 class Reordered(nn.Module):
     """A layer whose groups are made of input features in another order (``desc_act``)."""
 
+    order: Tensor
+
     def __init__(self, inner: nn.Module, order: Tensor) -> None:
         """``order`` [K]: which input feature each row of ``inner``'s codes belongs to."""
         super().__init__()

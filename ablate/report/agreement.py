@@ -74,8 +74,8 @@ def lossless(
 def _held_against(arm: ArmData, baseline: ArmData, floor: Any, greedy: bool) -> Entry:
     problem = arm.keys.problem
     ours = _pairs([arm], baseline)
-    shares = [stats.flip_shares(pairs, problem) for pairs in (ours, floor)]
-    more, p = stats.excess(*shares, problem)
+    shares, floor_shares = (stats.flip_shares(pairs, problem) for pairs in (ours, floor))
+    more, p = stats.excess(shares, floor_shares, problem)
     entry = {
         "arm": arm.info.id,
         "plugins": list(arm.info.lossless),

@@ -83,7 +83,8 @@ class TrialData:
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        return self.outcome == _CODES["correct"]
+        right: NDArray[np.bool_] = self.outcome == _CODES["correct"]
+        return right
 
     def columns(self, name: str, keys: Keys) -> Floats:
         """A column spread over the run's keys, NaN where the trial has none: [keys]."""

@@ -63,14 +63,16 @@ def verdicts(
 
 def as_effect(e: Mapping[str, Any]) -> Effect:
     """An effect as the rules see it: logs for ratios, up is better."""
-    values = [e["value"], e["low"], e["high"]]
+    value, low, high = e["value"], e["low"], e["high"]
     if e["metric"] != "accuracy":
         sign = 1 if NAMES[e["metric"]].better == "higher" else -1
-        values = [None if v is None else sign * log(v) for v in values]
+        value, low, high = (None if v is None else sign * log(v) for v in (value, low, high))
         if sign < 0:
-            values = [values[0], values[2], values[1]]
+            low, high = high, low
     return Effect(
-        *values,
+        value,
+        low,
+        high,
         p=e["p_holm"] if e["p_holm"] is not None else e["p_value"],
         n=e["n"],
         deviation=e["deviation"],

@@ -45,7 +45,7 @@ def _exact_tail(sizes: Floats, counts: Ints, observed: float) -> float | None:
         weights = shares[:, None] * _fair_binomial(int(count))
         distinct, place = np.unique(moved, return_inverse=True)
         sums = distinct.astype(np.float64)
-        shares = np.bincount(np.ravel(place), weights=np.ravel(weights))
+        shares = np.bincount(np.ravel(place), weights=np.ravel(weights)).astype(np.float64)
     return min(1.0, float(shares[np.abs(sums) >= observed].sum()))
 
 

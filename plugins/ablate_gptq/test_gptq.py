@@ -34,7 +34,7 @@ SPEC = ModelSpec("tiny-reasoner", str(MODEL), dtype="float32", calibration=examp
         ({"calibration_samples": 0}, "calibration_samples must be at least 1"),
     ],
 )
-def test_options_are_checked(options: dict[str, int], message: str) -> None:
+def test_options_are_checked(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Gptq(**options)
 

@@ -28,7 +28,8 @@ def round_to_nearest(weight: Tensor, bits: int, group_size: int) -> Tensor:
     scale = ((high - low) / steps).clamp(min=torch.finfo(torch.float32).tiny)
     zero = (-low / scale).round()
     codes = (groups / scale + zero).round().clamp(0, steps)
-    return ((codes - zero) * scale).reshape(weight.shape).to(weight.dtype)
+    rounded: Tensor = ((codes - zero) * scale).reshape(weight.shape).to(weight.dtype)
+    return rounded
 
 
 @torch.no_grad()
