@@ -26,14 +26,14 @@ FIRST_REACH, LAST_REACH = 3, 11
 GROWING_POOLS = 24
 
 
-def shares(reach: int) -> Mapping[Domain, float]:
+def shares(hardest: int) -> Mapping[Domain, float]:
     """What is learned, with each domain's share of the problems."""
     return {
-        Arithmetic(max_difficulty=reach): 0.14,
-        Algebra(max_difficulty=reach, equations=0.7): 0.20,
-        Logic(max_difficulty=reach, knights=0.65): 0.45,
-        Code(max_difficulty=reach): 0.10,
-        Sorting(max_difficulty=reach): 0.06,
+        Arithmetic(max_difficulty=hardest): 0.14,
+        Algebra(max_difficulty=hardest, equations=0.7): 0.20,
+        Logic(max_difficulty=hardest, knights=0.65): 0.45,
+        Code(max_difficulty=hardest): 0.10,
+        Sorting(max_difficulty=hardest): 0.06,
         Knowledge(): 0.05,
     }
 

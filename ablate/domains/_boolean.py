@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
+from ablate.domains._asking import ask
 from ablate.domains._split import Worked, think
 
 OPERATORS: Mapping[str, Callable[[bool, bool], bool]] = {
@@ -17,7 +18,6 @@ OPERATORS: Mapping[str, Callable[[bool, bool], bool]] = {
 
 NOT_SHARE = 0.3  # how often "not" stands before a name
 GIVEN = 3  # names whose values are told
-ASKED = 3  # of the expressions
 
 # The last ones are for long problems only: the shipped tokenizer makes two tokens of them.
 LETTERS = "abcdefghilmorstwxjknpquvyz"
@@ -58,11 +58,10 @@ def expressions(rng: Random, operators: int) -> Worked:
         told.append(f"{name} is {left} {operator} {right}")
         work = f"{left} {_word(left.value)} {operator} {right} {_word(right.value)}"
         lines.append(f"if {name} is {work}; {name} {_word(value)}")
-    asked = rng.sample(names[GIVEN:], ASKED)
-    lines.append("so " + ", ".join(f"{name} {_word(values[name])}" for name in asked))
-    question = f"What are {asked[0]}, {asked[1]} and {asked[2]}? Answer true or false for each."
-    answer = " ".join(_word(values[name]) for name in asked)
-    return Worked(f"Say {', '.join(told)}. {question}", think(lines, answer), answer)
+    words = {name: _word(value) for name, value in values.items()}
+    asked = ask(rng, names[GIVEN:], words)
+    prompt = f"Say {', '.join(told)}. {asked.question} Answer true or false for each."
+    return Worked(prompt, think([*lines, asked.line], asked.answer), asked.answer)
 
 
 def _word(value: bool) -> str:

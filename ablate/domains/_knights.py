@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
+from ablate.domains._asking import ask
 from ablate.domains._split import Worked, think
 
 NAMES = (
     "Ann", "Bob", "Cal", "Dan", "Eve", "Fay", "Gus", "Hal", "Ivy", "Jan",
     "Kim", "Leo", "Mia", "Ned", "Pam", "Ray", "Sue", "Tom", "Una", "Vic",
 )  # fmt: skip
-ASKED = 3
 RULE = "Knights tell the truth, knaves lie."
 OTHERS = "Who calls whom true or false:"
 
@@ -35,13 +35,10 @@ def knights(rng: Random, people: int) -> Worked:
         said = f"{speaker} {other} {_claimed(kinds[speaker], kinds[other])}"
         statements.append(said)
         lines.append(f"{kinds[speaker]} {said}; {other} {kinds[other]}")
-    asked = rng.sample(names, ASKED)
-    lines.append("so " + ", ".join(f"{name} {kinds[name]}" for name in asked))
+    asked = ask(rng, names, kinds)
     told = " ".join(f"{statement}." for statement in statements)
-    question = f"What are {asked[0]}, {asked[1]} and {asked[2]}?"
-    prompt = f"{RULE} {anchor}. {OTHERS} {told} {question}"
-    answer = " ".join(kinds[name] for name in asked)
-    return Worked(prompt, think(lines, answer), answer)
+    prompt = f"{RULE} {anchor}. {OTHERS} {told} {asked.question}"
+    return Worked(prompt, think([*lines, asked.line], asked.answer), asked.answer)
 
 
 def _claimed(speaker: str, kind: str) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
 
+from ablate.domains._asking import ASKED
 from ablate.domains._boolean import expressions
 from ablate.domains._knights import knights
 from ablate.domains._split import Generated, Worked
 
 ANSWER = re.compile(r"\b(true|false|knight|knave)\b", re.IGNORECASE)
-ASKED = 3  # values an answer consists of, so that guessing gets one in eight
 
 
 @dataclass(frozen=True)

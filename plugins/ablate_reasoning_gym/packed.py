@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-TUPLE, SET, DICT = "tuple", "set", "dict"
-
 
 def pack(value: Any) -> Any:
     """Plain values in the form that JSON keeps: only lists and tagged lists, no other containers.
@@ -19,11 +17,11 @@ def pack(value: Any) -> Any:
         case list():
             return [pack(one) for one in value]
         case tuple():
-            return {TUPLE: [pack(one) for one in value]}
+            return {"tuple": [pack(one) for one in value]}
         case set() | frozenset():
-            return {SET: [pack(one) for one in sorted(value, key=repr)]}
+            return {"set": [pack(one) for one in sorted(value, key=repr)]}
         case dict():
-            return {DICT: [[pack(key), pack(one)] for key, one in value.items()]}
+            return {"dict": [[pack(key), pack(one)] for key, one in value.items()]}
         case _:
             raise TypeError(f"an item holds a {type(value).__name__}, which cannot be kept")
 
