@@ -163,8 +163,8 @@ def note(loss: float, progress: Progress, path: Path) -> None:
 def forget(path: Path, progress: Progress) -> None:
     """Take from a curve what came after the checkpoint that a run goes on from."""
     if path.exists():
-        kept = [line for line in path.open() if json.loads(line)["steps"] <= progress.steps]
-        path.write_text("".join(kept))
+        points = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(p for p in points if json.loads(p)["steps"] <= progress.steps))
 
 
 def train(settings: Settings) -> Progress:
