@@ -10,6 +10,7 @@ from math import prod
 from pathlib import PurePath
 from typing import Any
 
+from ablate import fractions
 from ablate.components import Components
 from ablate.plugins import Plugin
 from ablate.recipe import Recipe
@@ -57,7 +58,12 @@ def make_levels(recipe: Recipe, components: Components) -> list[tuple[Level, ...
 
 def combinations(design: str, factors: Sequence[tuple[Level, ...]]) -> list[Combination]:
     """The arms of a design, the baseline (nothing on) first, without repetitions."""
-    made = {"one-at-a-time": _alone, "leave-one-out": _without_one, "cumulative": _growing}
+    made = {
+        "fractional": _fraction,
+        "one-at-a-time": _alone,
+        "leave-one-out": _without_one,
+        "cumulative": _growing,
+    }
     arms = made.get(design, _all)(factors)
     return list({_key(arm): arm for arm in [(), *arms]}.values())
 
@@ -66,6 +72,8 @@ def arm_count(design: str, factors: Sequence[tuple[Level, ...]]) -> int:
     """How many arms a design would make, at most, without making them."""
     if design == "factorial":
         return prod(len(levels) + 1 for levels in factors)
+    if design == "fractional":
+        return 1 << fractions.basics(len(factors))
     if design == "leave-one-out":
         return 1 + prod(len(levels) for levels in factors) * (1 + len(factors))
     return 1 + sum(len(levels) for levels in factors)
@@ -74,6 +82,31 @@ def arm_count(design: str, factors: Sequence[tuple[Level, ...]]) -> int:
 def _all(factors: Sequence[tuple[Level, ...]]) -> list[Combination]:
     choices = product(*[(None, *levels) for levels in factors])
     return [tuple(level for level in chosen if level) for chosen in choices]
+
+
+def misfit(design: str, factors: Sequence[tuple[Level, ...]]) -> str | None:
+    """Why a design cannot be made of these factors, None if it can."""
+    if design != "fractional":
+        return None
+    if len(factors) < fractions.FEWEST:
+        return (
+            f"design: fractional needs at least {fractions.FEWEST} factors; of {len(factors)}, "
+            f"factorial makes {arm_count('factorial', factors)} arms"
+        )
+    many = [levels[0].factor for levels in factors if len(levels) > 1]
+    if many:
+        return (
+            f"design: fractional takes factors of one level each, and {', '.join(many)} "
+            f"{'has' if len(many) == 1 else 'have'} more; leave one, or use factorial"
+        )
+    return None
+
+
+def _fraction(factors: Sequence[tuple[Level, ...]]) -> list[Combination]:
+    return [
+        tuple(level for (level,), on in zip(factors, chosen, strict=True) if on)
+        for chosen in fractions.fraction(len(factors))
+    ]
 
 
 def _alone(factors: Sequence[tuple[Level, ...]]) -> list[Combination]:

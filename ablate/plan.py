@@ -17,7 +17,16 @@ from ablate.components import Components
 from ablate.domains.base import Domain
 from ablate.engines.base import Engine
 from ablate.errors import RecipeError, did_you_mean
-from ablate.levels import MOST_ARMS, OFF, Combination, Level, arm_count, combinations, make_levels
+from ablate.levels import (
+    MOST_ARMS,
+    OFF,
+    Combination,
+    Level,
+    arm_count,
+    combinations,
+    make_levels,
+    misfit,
+)
 from ablate.plugins import Installed, Plugin, installed
 from ablate.recipe import Recipe, parse, read_recipe, to_tree, value_problems
 from ablate.types import ArmInfo
@@ -114,6 +123,10 @@ def _claims(recipe: Recipe, levels: Sequence[Level]) -> Iterator[str]:
 def _combinations(
     recipe: Recipe, factors: Sequence[tuple[Level, ...]], components: Components
 ) -> list[Combination]:
+    wrong = misfit(recipe.design, factors)
+    if wrong:
+        components.problem(wrong)
+        return [()]
     many = arm_count(recipe.design, factors)
     if many <= MOST_ARMS:
         return combinations(recipe.design, factors)

@@ -13,7 +13,7 @@ from ablate.models import DTYPES, ModelConfig
 from ablate.options import Option, describe
 from ablate.types import Claim, Sampling
 
-Design = Literal["factorial", "one-at-a-time", "leave-one-out", "cumulative"]
+Design = Literal["factorial", "fractional", "one-at-a-time", "leave-one-out", "cumulative"]
 
 SLO = ("ttft", "tpot", "e2e_latency")
 MARGINS = ("accuracy", "efficiency")
@@ -49,7 +49,10 @@ class Keys:
         default=None,
     )
     design: Design = _key(
-        "Which combinations of levels become arms. `factorial`: all. `one-at-a-time`: each level "
+        "Which combinations of levels become arms. `factorial`: all. `fractional`: for four or "
+        "more factors of one level each, a balanced part of them (8 arms for 4 factors, 16 for up "
+        "to 8, 32 for up to 16) in which what each factor does is not mixed up with what two "
+        "others do together. `one-at-a-time`: each level "
         "alone. `leave-one-out`: all factors on, and each left off in turn. `cumulative`: the "
         "factors switched on one after the other, in the recipe's order; those before the newest "
         "stay at their first level. The baseline, with every factor off, always comes first.",

@@ -27,19 +27,19 @@ def ratio(arm: Sequence[float | None], baseline: Sequence[float | None]) -> Esti
     return ratio_of_logs([log(a / b) for a, b in zip(arm, baseline, strict=True) if a and b])
 
 
-def ratio_of_logs(logs: Sequence[float]) -> Estimate:
-    """exp(mean) of log ratios, one a block, with a t interval of the logs over blocks.
+def ratio_of_logs(logs: Sequence[float], unit: str = "block") -> Estimate:
+    """exp(mean) of log ratios, one a ``unit``, with a t interval of the logs over units.
 
-    Under two blocks there is no interval.
+    Under two units there is no interval.
     """
     n = len(logs)
     if not n:
-        return Estimate(None, None, None, 0, "none: no block in common")
+        return Estimate(None, None, None, 0, f"none: no {unit} in common")
     mean = sum(logs) / n
     if n < 2:
-        return Estimate(exp(mean), None, None, n, "one block, no interval")
+        return Estimate(exp(mean), None, None, n, f"one {unit}, no interval")
     half = t_quantile(n - 1) * spread(logs) / sqrt(n)
-    return Estimate(exp(mean), exp(mean - half), exp(mean + half), n, "t over blocks, log scale")
+    return Estimate(exp(mean), exp(mean - half), exp(mean + half), n, f"t over {unit}s, log scale")
 
 
 def spread(logs: Sequence[float]) -> float:
