@@ -17,6 +17,7 @@ from scipy import stats as scipy_stats
 from ablate import stats
 from ablate.power import detectable_loss
 from ablate.report.results import build_results
+from ablate.report.words import TIMES
 from ablate.stats import Floats
 from ablate.stats.claims import above, equivalent, non_inferior
 from ablate.stats.verdict import (
@@ -408,6 +409,46 @@ def test_verdicts_follow_what_was_planted() -> None:
     assert words == {"weights.awq": "drop", "decode.draft": "keep"}
     domain = found_in(results, "verdicts", "weights.awq", domain="arithmetic")
     assert domain["verdict"] == "no difference"
+
+
+def test_bytes_of_two_optimizations_add_up_and_are_no_interaction() -> None:
+    held = {"awq": 300_000, "draft": 1_200_000, "both": 500_000}
+    made = [
+        replace(t, result=replace(t.result, weight_bytes=held.get(t.result.arm, 1_000_000)))
+        for t in trials({}, {"draft": 1.5, "both": 1.5})
+    ]
+    results = build_results(info(factorial()), made)
+    together = found_in(
+        results, "interactions", "weights.awq & decode.draft", metric="weight_bytes"
+    )
+    assert together["value"] == pytest.approx(0.5 / (0.3 * 1.2))
+    assert [v["cautions"] for v in results["verdicts"] if v["cautions"]] == []
+
+
+def test_a_level_without_an_arm_to_show_it_has_no_verdict_and_says_so() -> None:
+    alone = tuple(a for a in factorial() if a.id != "both")
+    made = [t for t in trials({}, {}) if t.result.arm not in ("awq", "both")]
+    results = build_results(info(alone), made)
+    assert {v["name"] for v in results["verdicts"]} == {"decode.draft"}
+    assert any(n.startswith("weights.awq: no verdict;") for n in results["notes"])
+
+
+def test_a_machine_that_slows_down_is_noted() -> None:
+    slower = {0: 1.0, 1: 1.0, 2: 0.8}
+    made = [
+        trial(name, b, slower[b] * speed)
+        for b in range(3)
+        for name, speed in {"baseline": 1.0, "again": 1.001, "awq": 2.0, "draft": 1.5}.items()
+    ]
+    results = build_results(info(factorial()), made)
+    first, second = (e["ratios"]["output_throughput"] for e in results["drift"])
+    assert (first["value"], first["n"]) == (pytest.approx(1.0), 4)
+    assert second["value"] == pytest.approx(0.8)
+    noted = [note for note in results["notes"] if "drifted" in note]
+    assert len(noted) == 1
+    assert f"block 2 was 1.25{TIMES} slower [1.25, 1.25] than block 0" in noted[0]
+    steady = build_results(info(factorial()), trials({}, {"awq": 2.0}))
+    assert not any("drifted" in note for note in steady["notes"])
 
 
 def test_labels_do_not_change_numbers() -> None:

@@ -57,6 +57,17 @@ def all_effects(s: Study) -> tuple[list[Entry], list[Entry]]:
     )
 
 
+def unshown(s: Study) -> list[str]:
+    """A sentence for every level of the recipe whose effect the arms with results cannot show."""
+    planned = stats.levels_of({a.id: a.levels for a in s.info.arms})
+    shown = {c.levels[0] for c in stats.main_effects(s.design)}
+    return [
+        f"{stats.level_name(level)}: no verdict; the arms with results do not show what it does."
+        for level in planned
+        if level not in shown
+    ]
+
+
 def _on_every_metric(s: Study, comparison: Comparison) -> list[Entry]:
     found = [effect(s, comparison, "accuracy", domain) for domain in s.domains]
     found += [effect(s, comparison, name, None) for name in RATIO_METRICS]

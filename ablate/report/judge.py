@@ -136,7 +136,9 @@ class _Judge:
     def _effect(self, comparison: stats.Comparison, metric: str, domain: str | None) -> Entry:
         """The average effect, or where it interacts, the effect with the others off."""
         (level,) = comparison.levels
-        here = [p for p in self._pairs if (p["metric"], p["domain"]) == (metric, domain)]
+        # Bytes of two optimizations add up; that their ratios do not multiply says nothing.
+        pairs = () if metric in MEMORY else self._pairs
+        here = [p for p in pairs if (p["metric"], p["domain"]) == (metric, domain)]
         partners = [p for p in here if level in _levels(p) and is_sure(p)]
         average = self._main[comparison.name, metric, domain]
         others = [x for p in partners for x in _levels(p) if x != level]

@@ -11,7 +11,8 @@ from ablate.report import agreement
 from ablate.report.arms import ArmData, baseline_id, collect, describe
 from ablate.report.claims import judge_claims
 from ablate.report.contrasts import contrast, open_loop
-from ablate.report.effects import all_effects, study
+from ablate.report.drift import drift, drift_notes
+from ablate.report.effects import all_effects, study, unshown
 from ablate.report.judge import band_of, margin_of, speed_metric, verdicts
 from ablate.report.noise import mark_noise, noise_floor
 from ablate.report.notes import notes
@@ -36,6 +37,7 @@ def build_results(info: RunInfo, trials: Iterable[Trial]) -> dict[str, Any]:
     workload = _workload(arms, baseline)
     measured = study(info, arms, floor)
     mains, pairs = all_effects(measured)
+    moved = drift(arms)
     result: dict[str, Any] = _plain(
         {
             "schema_version": SCHEMA_VERSION,
@@ -58,8 +60,9 @@ def build_results(info: RunInfo, trials: Iterable[Trial]) -> dict[str, Any]:
             **_agreement(info, arms, baseline),
             "goodput": goodput(arms, name, info),
             "pareto": pareto(arms, speed_metric(workload, None)),
+            "drift": moved,
             "failures": [f for arm in arms.values() for f in _failures(arm)],
-            "notes": notes(info, arms, found),
+            "notes": [*notes(info, arms, found), *unshown(measured), *drift_notes(moved)],
         }
     )
     return result

@@ -7,6 +7,7 @@ from typing import Any
 
 from ablate.report import words
 from ablate.report.cells import EMPTY, NOISE, Cell, Mood, Sheet
+from ablate.report.drift import drift_sheet
 from ablate.report.summary import interaction_sheets
 
 Results = Mapping[str, Any]
@@ -64,7 +65,8 @@ def sheets(results: Results) -> list[Sheet]:
     if not any(block["status"] == "ok" for arm in results["arms"] for block in arm["blocks"]):
         return [first]
     ratios = (_ratio_sheet(results, title, columns) for title, columns in _RATIO_SHEETS)
-    return [first, *ratios, *interaction_sheets(results), *_why_sheet(results)]
+    together = interaction_sheets(results)
+    return [first, *ratios, *together, *_why_sheet(results), *drift_sheet(results)]
 
 
 def _accuracy_sheet(results: Results) -> Sheet:

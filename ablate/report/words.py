@@ -78,7 +78,7 @@ def change(name: str, estimate: Mapping[str, Any]) -> tuple[str, ...]:
     spoken = _spoken(name, value)
     if low is None or high is None:
         return (spoken,)
-    if low < 1 < high:
+    if low < 1 < high and not _factor(low) == _factor(high) == "1.00":
         return spoken, f"[{_spoken(name, low)}", f"to {_spoken(name, high)}]"
     near, far = sorted(max(end, 1 / end) if end else float("inf") for end in (low, high))
     return spoken, f"[{_factor(near)}, {_factor(far)}]"
