@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.types import Outcome, Record, Trial, TrialResult, Usage
+from ablate.types import Completion, Outcome, Record, Trial, TrialResult, Usage
 
 Better = Literal["higher", "lower", "neither"]
 Values = dict[str, float | None]
@@ -219,6 +219,20 @@ def latencies(records: Sequence[Record]) -> dict[str, Floats]:
         "itl": _gaps([c.token_times for c in some]),
         "e2el": _floats(c.finished - c.arrival for c in done),
     }
+
+
+def latency(name: str, done: Completion) -> float | None:
+    """One request's ``ttft``, ``ttfvt``, ``tpot`` or ``e2el`` in seconds, None if it has none."""
+    if name == "e2el":
+        return done.finished - done.arrival
+    if name == "ttfvt":
+        return None if done.first_visible is None else done.first_visible - done.arrival
+    if not done.token_times:
+        return None
+    if name == "ttft":
+        return done.token_times[0] - done.arrival
+    gaps = done.output_tokens - 1
+    return (done.finished - done.token_times[0]) / gaps if gaps > 0 else None
 
 
 def _gaps(times: Sequence[Sequence[float]]) -> Floats:

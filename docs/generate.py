@@ -12,6 +12,7 @@ from ablate import hookspecs
 from ablate.domains import BUILT_IN
 from ablate.domains.base import Domain
 from ablate.hookspecs import COMPONENT_HOOKS, HOOKS
+from ablate.report.parquet import reference as parquet
 from ablate.report.reference import reference as metrics
 from ablate.schema import reference as recipe
 
@@ -64,6 +65,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "hooks.md": hooks,
     "metrics.md": metrics,
     "recipe.md": recipe,
+    "results-parquet.md": parquet,
 }
 
 

@@ -1,4 +1,4 @@
-"""From a run directory to tables, ``report.html``, ``report.md`` and ``results.json``.
+"""From a run directory to tables, ``report.html``, ``report.md``, ``results.json`` and Parquet.
 
 Works on any machine: neither torch nor the recipe's plugins are needed.
 """
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 def write_report(run_dir: RunDir) -> dict[str, Any]:
     """Write ``results.json``, ``report.md`` and ``report.html`` into the run directory.
 
-    Returns the results. The run may be unfinished or failed. Raises AblateError if the directory
-    holds no run or a damaged one.
+    And ``results.parquet``, where pyarrow is installed. Returns the results. The run may be
+    unfinished or failed. Raises AblateError if the directory holds no run or a damaged one.
     """
     # Imported here: SciPy takes a second to load, and most commands never report.
     from ablate.report.html import write_html
     from ablate.report.markdown import to_markdown
+    from ablate.report.parquet import available, write_parquet
     from ablate.report.results import build_results
     from ablate.report.source import run_info, run_trials
     from ablate.store import write_atomically
@@ -33,6 +34,11 @@ def write_report(run_dir: RunDir) -> dict[str, Any]:
     write_atomically(run_dir.path / "results.json", text + "\n")
     write_atomically(run_dir.path / "report.md", to_markdown(results))
     write_html(results, info, run_trials(run_dir, info), run_dir.path / "report.html")
+    parquet = run_dir.path / "results.parquet"
+    if available():
+        write_parquet(info, run_trials(run_dir, info), parquet)
+    else:
+        parquet.unlink(missing_ok=True)  # of an earlier report: it may lack trials that ended since
     return results
 
 

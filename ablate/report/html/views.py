@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.metrics import latency
 from ablate.report.html.palette import Style, styles
-from ablate.types import ArmInfo, Completion, Record, RunInfo, Trial, Usage
+from ablate.types import ArmInfo, Record, RunInfo, Trial, Usage
 
 Floats = NDArray[np.float64]
 Key = tuple[str, str, int]
@@ -144,21 +145,8 @@ def _columns(records: Sequence[Record], timed: bool) -> Requests:
         tokens=_floats([c.output_tokens for c in done]),
         difficulty=_floats([r.difficulty for r in records]),
         timed=np.full(len(records), timed),
-        latencies={name: _floats([_latency(name, c) for c in done]) for name in LATENCIES},
+        latencies={name: _floats([latency(name, c) for c in done]) for name in LATENCIES},
     )
-
-
-def _latency(name: str, c: Completion) -> float | None:
-    """Seconds, as ``ablate.metrics`` defines them."""
-    if name == "e2el":
-        return c.finished - c.arrival
-    if name == "ttfvt":
-        return None if c.first_visible is None else c.first_visible - c.arrival
-    if not c.token_times:
-        return None
-    if name == "ttft":
-        return c.token_times[0] - c.arrival
-    return (c.finished - c.token_times[0]) / (c.output_tokens - 1) if c.output_tokens > 1 else None
 
 
 def _joined(parts: Sequence[Requests]) -> Requests:
