@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,35 +147,40 @@ METRICS: tuple[Metric, ...] = (
 NAMES: Mapping[str, Metric] = {m.name: m for m in METRICS}
 
 
-def trial_metrics(trial: Trial) -> Values:
+class Measured(NamedTuple):
+    """The metrics of one trial: all of ``METRICS`` over ``all`` its requests, and by domain those
+    that make sense for a part of them.
+    """
+
+    all: Values
+    domains: Mapping[str, Values]
+
+
+def measure(trial: Trial) -> Measured:
     """Every metric of one trial, in the order of ``METRICS``.
 
     Empty for a failed trial, whose records stop at an arbitrary place. A resumed trial was
     interrupted, so what depends on the clock is None.
     """
-    result, records = trial.result, trial.records
+    result = trial.result
     if result.status == "failed":
-        return {}
-    found = answer_metrics(records) | {"weight_bytes": result.weight_bytes}
-    if not result.resumed:
-        found |= latency_metrics(records) | _service(result, found)
-        found |= _memory(trial.usage) | _engine(result.counters)
-    return {m.name: found.get(m.name) for m in METRICS}
-
-
-def domain_metrics(trial: Trial) -> dict[str, Values]:
-    """Per domain, the metrics that make sense for a part of a trial's requests."""
-    if trial.result.status == "failed":
-        return {}
-    by_domain: dict[str, list[Record]] = {}
+        return Measured({}, {})
+    parts: dict[str, list[Record]] = {}
     for record in trial.records:
-        by_domain.setdefault(record.domain, []).append(record)
+        parts.setdefault(record.domain, []).append(record)
+    found = answer_metrics(trial.records) | {"weight_bytes": result.weight_bytes}
+    by_domain = {domain: answer_metrics(records) for domain, records in parts.items()}
+    if not result.resumed:
+        samples = {domain: latencies(records) for domain, records in parts.items()}
+        for domain, own in samples.items():
+            by_domain[domain] |= latency_metrics(own)
+        found |= latency_metrics(_pooled(list(samples.values()))) | _service(result, found)
+        found |= _lateness(trial.records) | _memory(trial.usage) | _engine(result.counters)
     names = [m.name for m in METRICS if m.per_domain]
-    found = {
-        domain: answer_metrics(records) | ({} if trial.result.resumed else latency_metrics(records))
-        for domain, records in by_domain.items()
-    }
-    return {domain: {name: values.get(name) for name in names} for domain, values in found.items()}
+    return Measured(
+        {m.name: found.get(m.name) for m in METRICS},
+        {d: {name: values.get(name) for name in names} for d, values in by_domain.items()},
+    )
 
 
 def answer_metrics(records: Sequence[Record]) -> Values:
@@ -195,16 +200,28 @@ def answer_metrics(records: Sequence[Record]) -> Values:
     }
 
 
-def latency_metrics(records: Sequence[Record]) -> Values:
-    """Mean and percentiles of every latency, in milliseconds."""
-    late = _floats(r.completion.dispatched - r.completion.arrival for r in records)
-    found: Values = {"max_dispatch_lateness_ms": float(late.max()) * 1e3 if late.size else None}
-    for name, seconds in latencies(records).items():
+def latency_metrics(samples: Mapping[str, Floats]) -> Values:
+    """Mean and percentiles of ``latencies``, in milliseconds."""
+    found: Values = {}
+    for name, seconds in samples.items():
         found[f"mean_{name}_ms"] = float(seconds.mean()) * 1e3 if seconds.size else None
-        for p, least in MIN_SAMPLES.items():
-            enough = seconds.size >= least
-            found[f"p{p}_{name}_ms"] = float(np.percentile(seconds, p)) * 1e3 if enough else None
+        wanted = [p for p, least in MIN_SAMPLES.items() if seconds.size >= least]
+        known = dict(zip(wanted, np.percentile(seconds, wanted), strict=True)) if wanted else {}
+        for p in MIN_SAMPLES:
+            found[f"p{p}_{name}_ms"] = float(known[p]) * 1e3 if p in known else None
     return found
+
+
+def _lateness(records: Sequence[Record]) -> Values:
+    late = _floats(r.completion.dispatched - r.completion.arrival for r in records)
+    return {"max_dispatch_lateness_ms": float(late.max()) * 1e3 if late.size else None}
+
+
+def _pooled(parts: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    """The latencies of several domains together."""
+    if not parts:
+        return latencies(())
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def latencies(records: Sequence[Record]) -> dict[str, Floats]:

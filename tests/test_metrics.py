@@ -14,10 +14,9 @@ from ablate.metrics import (
     METRICS,
     MIN_SAMPLES,
     NAMES,
-    domain_metrics,
     latencies,
+    measure,
     time_mean,
-    trial_metrics,
 )
 from ablate.types import Completion, Outcome, Record, Trial, TrialResult, Usage
 
@@ -58,7 +57,7 @@ TWO = (
 
 
 def test_two_requests_by_hand() -> None:
-    found = trial_metrics(trial(*TWO, cpu_seconds=3.0, load_average=1.5, peak_rss_bytes=7))
+    found = measure(trial(*TWO, cpu_seconds=3.0, load_average=1.5, peak_rss_bytes=7)).all
     expected = {
         "completed": 2,
         "accuracy": 0.5,
@@ -92,7 +91,7 @@ def test_every_defined_metric_is_given_and_no_other() -> None:
     usage = (Usage(0.0, 1, 0, 1, 1, 1, 1),)
     counters = {"spec_num_drafts": 1.0, "num_steps": 2.0}
     full = trial(*TWO, usage=usage, counters=counters, weight_bytes=1, cpu_seconds=1.0)
-    assert list(trial_metrics(full)) == [m.name for m in METRICS]
+    assert list(measure(full).all) == [m.name for m in METRICS]
     assert len(NAMES) == len(METRICS)
 
 
@@ -104,14 +103,14 @@ def test_tokens_of_one_step_are_one_emission() -> None:
 
 
 def test_one_token_has_no_tpot() -> None:
-    found = trial_metrics(trial(record(1.0)))
+    found = measure(trial(record(1.0))).all
     assert found["mean_tpot_ms"] is None
     assert found["mean_itl_ms"] is None
     assert found["mean_ttft_ms"] == 1000.0
 
 
 def test_request_without_tokens_has_only_its_end() -> None:
-    found = trial_metrics(trial(record(finished=2.0)))
+    found = measure(trial(record(finished=2.0))).all
     assert found["mean_ttft_ms"] is None
     assert found["mean_e2el_ms"] == 2000.0
 
@@ -120,9 +119,9 @@ def test_request_without_tokens_has_only_its_end() -> None:
 def test_percentiles_need_enough_samples(percentile: int, least: int) -> None:
     name = f"p{percentile}_e2el_ms"
     many = [record(i / 1000) for i in range(1, least + 1)]
-    assert trial_metrics(trial(*many[:-1]))[name] is None
+    assert measure(trial(*many[:-1])).all[name] is None
     expected = np.percentile(np.arange(1, least + 1), percentile)
-    assert trial_metrics(trial(*many))[name] == pytest.approx(expected)
+    assert measure(trial(*many)).all[name] == pytest.approx(expected)
 
 
 def test_memory_is_weighted_by_time() -> None:
@@ -134,7 +133,7 @@ def test_memory_is_weighted_by_time() -> None:
         Usage(4.0, running=0, waiting=0, kv_tokens=0, kv_bytes=0, kv_allocated_bytes=800,
               kv_budget_bytes=1000),
     )  # fmt: skip
-    found = trial_metrics(trial(usage=usage))
+    found = measure(trial(usage=usage)).all
     expected = {
         "mean_running": 2.0,
         "mean_waiting": 3.0,
@@ -151,7 +150,7 @@ def test_memory_is_weighted_by_time() -> None:
 
 
 def test_usage_without_a_budget_has_no_share() -> None:
-    found = trial_metrics(trial(usage=(Usage(0.0, 1, 0, 5, 50, 50, 0),)))
+    found = measure(trial(usage=(Usage(0.0, 1, 0, 5, 50, 50, 0),))).all
     assert found["peak_kv_bytes"] == 50
     assert found["mean_kv_bytes"] == 50
     assert found["peak_kv_cache_usage"] is None
@@ -176,7 +175,7 @@ def test_engine_counters() -> None:
         "num_preemptions": 3.0,
         "num_steps": 25.0,
     }
-    found = trial_metrics(trial(counters=counters))
+    found = measure(trial(counters=counters)).all
     assert found["mean_acceptance_length"] == 2.5
     assert found["draft_acceptance_rate"] == 0.375
     assert found["prefix_cache_hit_rate"] == 0.25
@@ -186,7 +185,7 @@ def test_engine_counters() -> None:
 
 @pytest.mark.parametrize("counters", [{}, {"spec_num_drafts": 0.0, "prefix_cache_queries": 0.0}])
 def test_no_drafts_and_no_lookups_are_none_not_zero(counters: dict[str, float]) -> None:
-    found = trial_metrics(trial(counters=counters))
+    found = measure(trial(counters=counters)).all
     assert found["mean_acceptance_length"] is None
     assert found["draft_acceptance_rate"] is None
     assert found["prefix_cache_hit_rate"] is None
@@ -194,23 +193,23 @@ def test_no_drafts_and_no_lookups_are_none_not_zero(counters: dict[str, float]) 
 
 def test_failed_trial_has_no_metrics() -> None:
     failed = trial(*TWO, status="failed", kind="timeout")
-    assert trial_metrics(failed) == {}
-    assert domain_metrics(failed) == {}
+    assert measure(failed).all == {}
+    assert measure(failed).domains == {}
 
 
 def test_resumed_trial_has_answers_and_no_speed() -> None:
     usage = (Usage(0.0, 1, 0, 5, 50, 50, 100),)
-    found = trial_metrics(trial(*TWO, resumed=True, usage=usage, weight_bytes=9))
+    found = measure(trial(*TWO, resumed=True, usage=usage, weight_bytes=9)).all
     known = {name for name, value in found.items() if value is not None}
     assert known == {m.name for m in METRICS if not m.timed}
     assert found["accuracy"] == 0.5
-    by_domain = domain_metrics(trial(*TWO, resumed=True))["logic"]
+    by_domain = measure(trial(*TWO, resumed=True)).domains["logic"]
     assert by_domain["accuracy"] == 1
     assert by_domain["mean_ttft_ms"] is None
 
 
 def test_domains_split_the_requests() -> None:
-    found = domain_metrics(trial(*TWO))
+    found = measure(trial(*TWO)).domains
     assert found["logic"]["accuracy"] == 1
     assert found["arithmetic"]["truncated"] == 1
     assert found["arithmetic"]["mean_ttft_ms"] == 2000
@@ -218,7 +217,7 @@ def test_domains_split_the_requests() -> None:
 
 
 def test_empty_trial_has_no_rates() -> None:
-    found = trial_metrics(trial(running_time=None))
+    found = measure(trial(running_time=None)).all
     assert found["completed"] == 0
     assert found["accuracy"] is None
     assert found["output_throughput"] is None
@@ -227,6 +226,6 @@ def test_empty_trial_has_no_rates() -> None:
 
 def test_latency_counts_from_the_schedule_not_from_the_sending() -> None:
     late = record(3.0, arrival=1.0, dispatched=2.9)
-    assert trial_metrics(trial(late))["mean_ttft_ms"] == pytest.approx(2000)
+    assert measure(trial(late)).all["mean_ttft_ms"] == pytest.approx(2000)
     moved = replace(late, completion=replace(late.completion, dispatched=1.0))
-    assert trial_metrics(trial(moved))["mean_ttft_ms"] == pytest.approx(2000)
+    assert measure(trial(moved)).all["mean_ttft_ms"] == pytest.approx(2000)

@@ -375,6 +375,7 @@ def test_write_report_from_disk(tmp_path: Path) -> None:
         "run.json",
         "trials",
         "results.json",
+        "results.parquet",
         "report.md",
         "report.html",
     }

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.metrics import Values, domain_metrics, trial_metrics
+from ablate.metrics import Values, measure
 from ablate.stats import Floats, Ints, Key
 from ablate.types import Outcome, Trial, TrialResult
 
@@ -104,12 +104,13 @@ def reduce(trial: Trial, keys: Keys) -> TrialData:
     records = trial.records if good else ()
     done = [r.completion for r in records]
     first = [c.token_times[0] if c.token_times else None for c in done]
+    metrics, domains = measure(trial)
     return TrialData(
         result=trial.result,
         answers=len(trial.records),
         hidden=sum(c.first_visible is None for c in done),
-        metrics=trial_metrics(trial),
-        domains=domain_metrics(trial),
+        metrics=metrics,
+        domains=domains,
         key=_ints(keys.number((r.domain, r.problem_id, r.sample)) for r in records),
         outcome=np.fromiter((_CODES[r.outcome] for r in records), dtype=np.int8),
         read=_ints(keys.text(r.parsed) for r in records),
