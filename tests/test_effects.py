@@ -16,6 +16,7 @@ from scipy import stats as scipy_stats
 
 from ablate import stats
 from ablate.power import detectable_loss
+from ablate.report.reasons import needed
 from ablate.report.results import build_results
 from ablate.report.words import TIMES
 from ablate.stats import Floats
@@ -245,6 +246,8 @@ def test_efficiency_is_judged_by_superiority_beyond_a_band(effect: Effect, statu
         ("kept", ["better", "same"], "keep"),
         ("kept", ["better", "worse"], "trade-off"),
         ("kept", ["same", "worse"], "drop"),
+        ("kept", ["undecided", "worse"], "undecided"),
+        ("undecided", ["undecided", "worse"], "undecided"),
         ("kept", ["same", "same", "not measured"], "no difference"),
         ("kept", ["same", "undecided"], "undecided"),
         ("kept", [], "undecided"),
@@ -449,6 +452,21 @@ def test_a_machine_that_slows_down_is_noted() -> None:
     assert f"block 2 was 1.25{TIMES} slower [1.25, 1.25] than block 0" in noted[0]
     steady = build_results(info(factorial()), trials({}, {"awq": 2.0}))
     assert not any("drifted" in note for note in steady["notes"])
+
+
+def test_undecided_names_all_that_is_needed() -> None:
+    rng = np.random.default_rng(1)
+    made = [
+        trial(name, b, float(rng.normal(1, 0.05)), range(1) if name == "awq" else ())
+        for b in range(3)
+        for name in ("baseline", "awq")
+    ]
+    entry = found_in(build_results(info(factorial()), made), "verdicts", "weights.awq", domain=None)
+    assert entry["verdict"] == "undecided"
+    assert entry["more_problems"] > 0
+    assert entry["more_blocks"] > 0
+    said = f"about {entry['more_problems']:,} more problems and {entry['more_blocks']} more blocks"
+    assert needed(entry) == f"{said} would decide"
 
 
 def test_labels_do_not_change_numbers() -> None:

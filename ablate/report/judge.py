@@ -134,14 +134,19 @@ class _Judge:
         return found | {"status": status, "band": self._band}
 
     def _effect(self, comparison: stats.Comparison, metric: str, domain: str | None) -> Entry:
-        """The average effect, or where it interacts, the effect with the others off."""
+        """The average effect, or where it interacts, the effect with the others off.
+
+        Bytes of optimizations add up; that their ratios do not multiply says nothing of them. So
+        weights are judged with the others off, and no interaction is sought in memory.
+        """
         (level,) = comparison.levels
-        # Bytes of two optimizations add up; that their ratios do not multiply says nothing.
         pairs = () if metric in MEMORY else self._pairs
         here = [p for p in pairs if (p["metric"], p["domain"]) == (metric, domain)]
         partners = [p for p in here if level in _levels(p) and is_sure(p)]
         average = self._main[comparison.name, metric, domain]
         others = [x for p in partners for x in _levels(p) if x != level]
+        if metric == "weight_bytes":
+            others = [x for x in stats.levels_of(self._s.design) if x[0] != level[0]]
         alone = stats.compare(self._s.design, (level,), without=others) if others else None
         if alone is None or not alone.settings:
             return average | {"basis": "average", "interacts": partners}
@@ -154,15 +159,16 @@ class _Judge:
 
     def _more(self, word: str, accuracy: Entry, efficiency: Sequence[Entry]) -> Entry:
         """How much more measuring would decide what is open; null where nothing is or could be."""
+        states = [e["status"] for e in efficiency]
         problems = blocks = None
         hopeless = False
         if word == "undecided" and accuracy["status"] == "undecided":
             problems = more_problems(as_effect(accuracy), self._margin)
             hopeless = problems is None
-        elif word == "undecided":
+        if word == "undecided" and "undecided" in states and "better" not in states:
             open_ones = [as_effect(e) for e in efficiency if e["status"] == "undecided"]
             needed = [more_blocks(e, log(1 + self._band)) for e in open_ones]
             known = [n for n in needed if n is not None]
-            blocks = min(known) if known else None
-            hopeless = bool(needed) and not known
+            blocks = max(known) if len(known) == len(needed) else None
+            hopeless = hopeless or blocks is None
         return {"more_problems": problems, "more_blocks": blocks, "hopeless": hopeless}

@@ -33,9 +33,8 @@ def reason(accuracy: Entry, efficiency: Sequence[Entry], margin: float, band: fl
 def _accuracy(e: Entry, margin: float) -> str:
     if e["value"] is None:
         return "Accuracy cannot be compared"
-    alone = " alone" if e["basis"] == "alone" else ""
     moved = (
-        f"Accuracy{alone} {words.points(e['value'])} points "
+        f"Accuracy{_basis(e)} {words.points(e['value'])} points "
         f"{words.interval(e['low'], e['high'], signed=True)}"
     )
     limit = f"{100 * margin:.1f} points"
@@ -50,14 +49,20 @@ def _accuracy(e: Entry, margin: float) -> str:
     return f"{moved}: {said}{noise}"
 
 
+def _basis(e: Entry) -> str:
+    """Said where the effect is not the average; of weights it is what everybody expects."""
+    alone = e["basis"] == "alone" and e["metric"] != "weight_bytes"
+    return " (the others off)" if alone else ""
+
+
 def _ratio(e: Entry) -> str:
     spoken = words.change(e["metric"], e)
-    alone = " alone" if e["basis"] == "alone" else ""
+    noun = _NOUNS[e["metric"]] + _basis(e)
     noise = ", no more than the baseline run twice" if e["within_noise"] else ""
     if e["low"] is None:
-        return f"{_NOUNS[e['metric']]}{alone} {spoken[0]} (one block, no interval){noise}"
+        return f"{noun} {spoken[0]} (one block, no interval){noise}"
     interval = "" if e["low"] == e["high"] else f" {' '.join(spoken[1:])}"
-    return f"{_NOUNS[e['metric']]}{alone} {spoken[0]}{interval}{noise}"
+    return f"{noun} {spoken[0]}{interval}{noise}"
 
 
 def caution(interaction: Entry, name: str) -> str:
@@ -76,12 +81,11 @@ def caution(interaction: Entry, name: str) -> str:
 
 def needed(entry: Entry) -> str:
     """What would decide an undecided verdict; empty where nothing is open."""
-    if entry["more_problems"]:
-        return f"about {entry['more_problems']:,} more problems would decide"
-    if entry["more_blocks"]:
-        n = entry["more_blocks"]
-        return f"about {n} more block{'s' if n > 1 else ''} would decide"
-    return "too near the limit for more measuring to decide" if entry["hopeless"] else ""
+    if entry["hopeless"]:
+        return "too near the limit for more measuring to decide"
+    counts = {"problem": entry["more_problems"], "block": entry["more_blocks"]}
+    parts = [f"{n:,} more {unit}{'s' if n > 1 else ''}" for unit, n in counts.items() if n]
+    return f"about {_and(parts)} would decide" if parts else ""
 
 
 def _percent(share: float) -> str:

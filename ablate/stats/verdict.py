@@ -89,14 +89,16 @@ def verdict(accuracy: AccuracyStatus, efficiency: Collection[EfficiencyStatus]) 
     | --- | --- | --- | --- |
     | worse | yes | any | trade-off |
     | worse | no | any | drop |
-    | undecided | no | yes | drop |
+    | undecided | no | yes | drop if no metric is open, else undecided |
     | undecided | else | | undecided |
     | better | any | yes | trade-off |
     | better | any | no | keep |
     | kept | yes | yes | trade-off |
     | kept | yes | no | keep |
-    | kept | no | yes | drop |
+    | kept | no | yes | drop if no metric is open, else undecided |
     | kept | no | no | no difference if every metric is the same, else undecided |
+
+    What surely costs memory and may yet turn out faster is undecided, not to be dropped.
     """
     gain, loss = "better" in efficiency, "worse" in efficiency
     if accuracy == "worse":
@@ -104,7 +106,7 @@ def verdict(accuracy: AccuracyStatus, efficiency: Collection[EfficiencyStatus]) 
     if accuracy == "better":
         return "trade-off" if loss else "keep"
     if loss and not gain:
-        return "drop"
+        return "undecided" if "undecided" in efficiency else "drop"
     if accuracy != "kept":
         return "undecided"
     if gain:
