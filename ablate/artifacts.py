@@ -32,10 +32,12 @@ class Artifact:
     """A derived model, named by what it is made from.
 
     ``inputs`` holds JSON values: hashes of the source's files, options, texts, versions.
+    ``model`` is what a person calls the source; it is no part of the name.
     """
 
     method: str
     inputs: Mapping[str, Any]
+    model: str = ""
 
     @cached_property
     def path(self) -> Path:
@@ -72,7 +74,11 @@ def _build(artifact: Artifact, build: Callable[[Path], None]) -> None:
     partial.mkdir()
     try:
         build(partial)
-        manifest = {"inputs": dict(artifact.inputs), "files": _hashes(_all_files(partial), partial)}
+        manifest = {
+            "model": artifact.model,
+            "inputs": dict(artifact.inputs),
+            "files": _hashes(_all_files(partial), partial),
+        }
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         partial.rename(final)
     finally:
@@ -94,7 +100,7 @@ def verify(folder: Path) -> None:
 def _damaged(folder: Path, reason: str) -> TrialError:
     return TrialError(
         f"the quantized model in {folder} is damaged: {reason}. Remove it with "
-        f"'rm -r {folder}' and run again; it will be made anew"
+        f"'ablate artifacts rm {folder.name}' and run again; it will be made anew"
     )
 
 
@@ -152,12 +158,15 @@ def _sha256(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """An artefact in the cache. ``inputs`` is what it was made from; None if it cannot be read."""
+    """An artefact in the cache. ``made``: seconds since 1970. ``inputs`` is what it was made from;
+    None if that cannot be read.
+    """
 
     name: str
     path: Path
     bytes: int
     made: float
+    model: str
     inputs: Mapping[str, Any] | None
 
 
@@ -169,12 +178,14 @@ def kept() -> list[Kept]:
 
 
 def _kept(folder: Path) -> Kept:
+    model, inputs = "", None
     try:
-        inputs = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["inputs"]
-    except (OSError, ValueError, KeyError, TypeError):
-        inputs = None
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        model, inputs = str(manifest.get("model", "")), manifest["inputs"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # listed all the same, so that it can be removed
     size = sum(file.stat().st_size for file in _all_files(folder))
-    return Kept(folder.name, folder, size, folder.stat().st_mtime, inputs)
+    return Kept(folder.name, folder, size, folder.stat().st_mtime, model, inputs)
 
 
 def find(name: str) -> Kept:

@@ -1,4 +1,5 @@
-"""The command line: ``ablate run``, ``plan``, ``report``, ``gate``, ``compare``, ``plugins``.
+"""The command line: ``ablate run``, ``plan``, ``report``, ``gate``, ``compare``, ``plugins``,
+``artifacts``.
 
 Exit codes: 0, all is well; 1, the run ended and some of its trials failed, or a claim is refuted;
 2, the user has something to put right; 3, a claim is undecided; 130, interrupted; 141, nobody
@@ -104,7 +105,22 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("first", type=Path, metavar="RUN_A")
     compare.add_argument("second", type=Path, metavar="RUN_B")
     compare.set_defaults(command=_compare)
+    _add_artifacts(commands.add_parser("artifacts", help="quantized models that are kept on disk"))
     return parser
+
+
+def _add_artifacts(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_list_artifacts)
+    commands = parser.add_subparsers(metavar="list|path|rm")
+    listing = commands.add_parser("list", help="what is kept, the newest first (the default)")
+    listing.set_defaults(command=_list_artifacts)
+    path = commands.add_parser("path", help="print the folder of one")
+    path.add_argument("name", metavar="NAME", help="a name, or how it begins")
+    path.set_defaults(command=_artifact_path)
+    rm = commands.add_parser("rm", help="delete some; they are made anew when needed")
+    rm.add_argument("names", nargs="*", metavar="NAME", help="a name, or how it begins")
+    rm.add_argument("--all", action="store_true", help="delete all of them")
+    rm.set_defaults(command=_remove_artifacts)
 
 
 def _add_recipe(command: argparse.ArgumentParser) -> None:
@@ -184,6 +200,34 @@ def _compare(args: argparse.Namespace) -> int:
     from ablate.store import RunDir
 
     print_comparison(compare_runs(RunDir(args.first), RunDir(args.second)), _console())
+    return 0
+
+
+def _list_artifacts(_: argparse.Namespace) -> int:
+    from ablate.artifacts import cache_root, kept
+    from ablate.show import print_artifacts
+
+    print_artifacts(kept(), cache_root(), _console())
+    return 0
+
+
+def _artifact_path(args: argparse.Namespace) -> int:
+    from ablate.artifacts import find
+
+    print(find(args.name).path)
+    return 0
+
+
+def _remove_artifacts(args: argparse.Namespace) -> int:
+    """Delete artefacts; every name is looked up before the first is deleted."""
+    from ablate.artifacts import find, kept, remove
+
+    if args.all == bool(args.names):
+        raise AblateError("say which artefacts to delete: names, or --all")
+    found = kept() if args.all else list({find(n).name: find(n) for n in args.names}.values())
+    for one in found:
+        remove(one)
+        print(f"deleted {one.name}")
     return 0
 
 

@@ -1,10 +1,12 @@
-"""What ``ablate plan`` and ``ablate plugins`` print."""
+"""What ``ablate plan``, ``ablate plugins`` and ``ablate artifacts`` print."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
@@ -12,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ablate.artifacts import Kept
 from ablate.compatibility import supporting
 from ablate.estimate import Estimate, estimate
 from ablate.levels import Level
@@ -75,6 +78,33 @@ def print_plugins(installed: Installed, console: Console) -> None:
     broken = [[f.name, _origin(f), f.error or ""] for f in installed.found if f.error]
     if broken:
         console.print(_titled("Installed but broken", ("name", "from", "error"), broken))
+
+
+def print_artifacts(kept: Sequence[Kept], root: Path, console: Console) -> None:
+    """The quantized models on disk, the newest first, with what they were made from."""
+    if not kept:
+        console.print(f"No quantized models are kept in {root}.", markup=False)
+        return
+    rows = [
+        [
+            one.name,
+            one.model,
+            f"{one.bytes / 1e6:,.1f} MB",
+            datetime.fromtimestamp(one.made).strftime("%Y-%m-%d %H:%M"),
+            _made_from(one),
+        ]
+        for one in kept
+    ]
+    console.print(_table(("name", "model", "size", "made", "options"), rows))
+    total = sum(one.bytes for one in kept) / 1e6
+    console.print(f"\n{len(kept)} in {root}, {total:,.1f} MB", markup=False)
+
+
+def _made_from(one: Kept) -> str:
+    if one.inputs is None:
+        return "damaged: its manifest cannot be read; delete it"
+    options = one.inputs.get("options")
+    return _pairs(options) if isinstance(options, Mapping) else ""
 
 
 def _plugin(found: Found, plugin: type[Plugin], engines: Mapping[str, Any]) -> Group:

@@ -13,6 +13,7 @@ import pytest
 
 from ablate import artifacts
 from ablate.artifacts import MANIFEST, Artifact, ensure, find, kept, remove, source_folder
+from ablate.cli import main
 from ablate.errors import AblateError, TrialError
 from ablate.types import ModelSpec
 
@@ -125,7 +126,7 @@ def test_a_damaged_artefact_is_refused_with_its_remedy(damage: str) -> None:
         (folder / MANIFEST).write_text("{" if damage == "manifest" else "[]")
     with pytest.raises(TrialError, match="damaged") as caught:
         ensure(Artifact("awq", INPUTS), fill)
-    assert f"rm -r {folder}" in str(caught.value)
+    assert f"ablate artifacts rm {folder.name}" in str(caught.value)
 
 
 def test_hashes_cover_weights_configuration_and_tokenizer(tmp_path: Path) -> None:
@@ -174,14 +175,14 @@ def test_a_hub_id_is_resolved_to_its_snapshot(
 
 def test_what_is_kept_can_be_listed_and_removed(cache: Path) -> None:
     assert kept() == []
-    one, other = Artifact("awq", INPUTS), Artifact("gptq", INPUTS)
+    one, other = Artifact("awq", INPUTS, "some-model"), Artifact("gptq", INPUTS)
     for artifact in (one, other):
         ensure(artifact, fill)
     (cache / "artifacts" / "awq-0.partial").mkdir()
     assert {found.name for found in kept()} == {one.path.name, other.path.name}
     found = find("awq")
     assert found.path == one.path
-    assert found.inputs == INPUTS
+    assert (found.model, found.inputs) == ("some-model", INPUTS)
     assert found.bytes == sum(f.stat().st_size for f in one.path.rglob("*") if f.is_file())
     remove(found)
     assert [left.name for left in kept()] == [other.path.name]
@@ -205,3 +206,33 @@ def test_a_folder_without_its_manifest_is_listed_too() -> None:
     (path / MANIFEST).unlink()
     (found,) = kept()
     assert found.inputs is None
+
+
+def test_the_command_lists_names_and_deletes(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["artifacts"]) == 0
+    assert f"No quantized models are kept in {cache}" in capsys.readouterr().out.replace("\n", "")
+    inputs = {**INPUTS, "options": {"bits": 4}}
+    paths = [ensure(Artifact(m, inputs, "some-model"), fill) for m in ("awq", "gptq", "rtn")]
+    assert main(["artifacts", "list"]) == 0
+    out = capsys.readouterr().out
+    assert all(path.name in out for path in paths)
+    assert "some-model" in out
+    assert "bits=4" in out
+    assert main(["artifacts", "path", "gptq"]) == 0
+    assert capsys.readouterr().out.strip() == str(paths[1])
+    assert main(["artifacts", "rm", "awq", paths[0].name]) == 0
+    assert [path.exists() for path in paths] == [False, True, True]
+    assert main(["artifacts", "rm", "--all"]) == 0
+    assert kept() == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["awq", "--all"], ["awq", "nothing"]])
+def test_a_command_that_is_not_clear_deletes_nothing(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ensure(Artifact("awq", INPUTS), fill)
+    assert main(["artifacts", "rm", *arguments]) == 2
+    assert "ablate: error:" in capsys.readouterr().err
+    assert len(kept()) == 1

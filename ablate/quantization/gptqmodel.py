@@ -68,7 +68,7 @@ def quantized(
         run_module(module, str(request), what, environment())
         request.unlink()
 
-    return ensure(Artifact(method, inputs), build)
+    return ensure(Artifact(method, inputs, model.name), build)
 
 
 def environment() -> dict[str, str]:

@@ -205,7 +205,7 @@ def test_a_damaged_checkpoint_is_refused(
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
-    with pytest.raises(TrialError, match=r"model.safetensors changed .* Remove it with 'rm -r "):
+    with pytest.raises(TrialError, match=r"model.safetensors changed .* 'ablate artifacts rm awq-"):
         OPTIONS.ablate_load_model(SPEC, "cpu")
 
 
