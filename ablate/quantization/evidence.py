@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import chain
 from typing import Any
 
 from torch import nn
 
+from ablate.tensors import held_bytes
 from ablate.types import Evidence
 
 
@@ -17,9 +16,9 @@ def evidence(plugin: str, model: Any, bits: int) -> Evidence:
     quantized = [m for m in model.modules() if _codes(m)]
     plain = [m for m in model.modules() if isinstance(m, nn.Linear) and m is not head]
     linears = {*quantized, *plain}
-    held, all_held = _bytes(quantized), _bytes([model])
+    held, all_held = held_bytes(*quantized), held_bytes(model)
     weights = sum(m.in_features * m.out_features for m in quantized)
-    kernel = type(quantized[0]).__name__ if quantized else "none"
+    kernel = _kernel(quantized[0]) if quantized else "none"
     return Evidence(
         plugin,
         bool(quantized),
@@ -36,12 +35,24 @@ def evidence(plugin: str, model: Any, bits: int) -> Evidence:
     )
 
 
+LIBRARIES = ("torchao.", "bitsandbytes.")
+
+
 def _codes(module: nn.Module) -> bool:
-    """Whether a layer holds integer codes: one of ablate's layers, or one of gptqmodel's."""
+    """Whether a layer holds codes: one of ablate's layers, of gptqmodel's, or one whose weight is
+    a tensor of torchao or of bitsandbytes.
+    """
     own = dict(module.named_buffers(recurse=False))
-    return "packed" in own or "qweight" in own
+    return "packed" in own or "qweight" in own or _of_library(module)
 
 
-def _bytes(modules: Iterable[nn.Module]) -> int:
-    tensors = (chain(m.parameters(), m.buffers()) for m in modules)
-    return sum(t.nbytes for t in chain.from_iterable(tensors))
+def _of_library(module: nn.Module) -> bool:
+    weight = getattr(module, "weight", None)
+    held = getattr(weight, "data", weight)  # torchao's tensors hide in a plain Parameter
+    return any(type(t).__module__.startswith(LIBRARIES) for t in (weight, held))
+
+
+def _kernel(module: nn.Module) -> str:
+    """The layer's class; of a plain linear layer that of its weight, which chooses the kernel."""
+    plain = type(module) is nn.Linear
+    return type(module.weight.data if plain else module).__name__

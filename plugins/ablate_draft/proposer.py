@@ -10,11 +10,12 @@ from torch import Tensor
 
 from ablate.engines.local.batch import Span
 from ablate.engines.local.interfaces import Draft, KVStore, Proposer, Sampler, Seq
-from ablate.engines.local.loading import load_model, weight_bytes
+from ablate.engines.local.loading import load_model
 from ablate.engines.local.runner import ModelRunner
 from ablate.engines.local.sampler import DRAFT
 from ablate.engines.local.slots import SlotStore
 from ablate.errors import TrialError
+from ablate.tensors import held_bytes
 from ablate.types import Limits, ModelSpec
 
 
@@ -58,7 +59,7 @@ class DraftModel(Proposer):
 
     @property
     def weight_bytes(self) -> int:
-        return weight_bytes(self._model)
+        return held_bytes(self._model)
 
     @property
     def kv_bytes(self) -> int:

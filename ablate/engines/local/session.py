@@ -12,7 +12,7 @@ from ablate.engines.base import EngineContext, Session
 from ablate.engines.local import LocalEngine
 from ablate.engines.local.clock import WallClock
 from ablate.engines.local.interfaces import DecodeStep, KVStore, Sampler
-from ablate.engines.local.loading import load_model, resolve_device, weight_bytes
+from ablate.engines.local.loading import load_model, resolve_device
 from ablate.engines.local.loop import Loop, Parts, counters
 from ablate.engines.local.runner import ModelRunner
 from ablate.engines.local.sampler import SeededSampler
@@ -21,6 +21,7 @@ from ablate.engines.local.slots import SlotStore
 from ablate.engines.local.step import VerifyingStep
 from ablate.engines.local.text import Codebook
 from ablate.errors import TrialError
+from ablate.tensors import held_bytes
 from ablate.types import Completion, EvidenceState, Limits, Load, Usage
 
 GIB = 1 << 30
@@ -63,7 +64,6 @@ class LocalSession(Session):
             "ablate_schedule", default_scheduler, cache=cache, limits=limits
         )
         self._parts = Parts(cache, step, scheduler, Codebook(context.model, self.model))
-        self._weights: int = weight_bytes(self.model) + step.weight_bytes
         self._next_id = 0
         self._counted: Mapping[str, float] = {}
 
@@ -78,7 +78,8 @@ class LocalSession(Session):
 
     @property
     def weight_bytes(self) -> int:
-        return self._weights
+        # asked for at the end: some libraries pack their weights anew at the first forward pass
+        return held_bytes(self.model) + self._parts.step.weight_bytes
 
     @property
     def info(self) -> Mapping[str, str]:

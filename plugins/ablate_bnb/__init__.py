@@ -1,0 +1,57 @@
+"""Weights quantized by bitsandbytes while the model is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, ClassVar, Literal, get_args
+
+from ablate.plugins import Plugin, hookimpl
+from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
+
+Scheme = Literal["int8", "nf4", "fp4"]
+PACKAGES = ("bitsandbytes", "accelerate")
+
+
+@dataclass(frozen=True)
+class Bnb(Plugin):
+    """Quantize every linear layer but the output layer as bitsandbytes does.
+
+    ``int8``: LLM.int8(), inputs as well, with input features beyond ``threshold`` left in full
+    (0: none). ``nf4`` and ``fp4``: 4-bit weights in blocks of 64, the levels of a normal
+    distribution or of a 4-bit float; ``double_quant`` quantizes their scales as well.
+    """
+
+    scheme: Scheme = "nf4"
+    double_quant: bool = False
+    threshold: float = 6.0
+
+    source: ClassVar[str] = "Dettmers et al. 2022 (2208.07339); Dettmers et al. 2023 (2305.14314)"
+
+    def __post_init__(self) -> None:
+        if self.scheme not in get_args(Scheme):
+            raise ValueError(f"scheme must be one of int8, nf4, fp4, not {self.scheme!r}")
+        if self.threshold < 0:
+            raise ValueError(f"threshold must be at least 0, not {self.threshold}")
+        if self.double_quant and self.scheme == "int8":
+            raise ValueError("double_quant is for nf4 and fp4; int8 has no blocks of scales")
+
+    @hookimpl
+    def ablate_requirements(self, engine: str) -> Requirements:
+        missing = [name for name in PACKAGES if find_spec(name) is None]
+        if not missing:
+            return Requirements()
+        hint = 'pip install "ablate-inference[bnb]"'
+        return Requirements(problems=(f"{' and '.join(missing)} is not installed: {hint}",))
+
+    @hookimpl
+    def ablate_load_model(self, model: ModelSpec, device: str) -> Any:
+        from ablate_bnb.quantize import load
+
+        return load(self, model, device)
+
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        from ablate.quantization.evidence import evidence
+
+        return evidence("bnb", state.components["model"], 8 if self.scheme == "int8" else 4)
