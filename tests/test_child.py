@@ -49,7 +49,7 @@ def test_a_killed_module_says_so(child: Path) -> None:
 
 
 def test_a_module_ends_in_peace_while_it_watches_its_parent(child: Path) -> None:
-    child.write_text("from ablate.child import exit_with_parent\nexit_with_parent()")
+    child.write_text("from ablate.lifeline import exit_with_parent\nexit_with_parent()")
     run_module("child_of_test", "", "testing", {})
 
 
@@ -58,7 +58,7 @@ def test_a_module_ends_when_the_process_that_started_it_is_killed(
 ) -> None:
     said = tmp_path / "pid"
     child.write_text(
-        "import os, sys, time\nfrom ablate.child import exit_with_parent\nexit_with_parent()\n"
+        "import os, sys, time\nfrom ablate.lifeline import exit_with_parent\nexit_with_parent()\n"
         "open(sys.argv[1] + '.new', 'w').write(str(os.getpid()))\n"
         "os.rename(sys.argv[1] + '.new', sys.argv[1])\ntime.sleep(60)"
     )

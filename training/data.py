@@ -29,11 +29,11 @@ GROWING_POOLS = 24
 def shares(hardest: int) -> Mapping[Domain, float]:
     """What is learned, with each domain's share of the problems."""
     return {
-        Arithmetic(max_difficulty=hardest): 0.14,
-        Algebra(max_difficulty=hardest, equations=0.7): 0.20,
-        Logic(max_difficulty=hardest, knights=0.65): 0.45,
-        Code(max_difficulty=hardest): 0.10,
-        Sorting(max_difficulty=hardest): 0.06,
+        Arithmetic(max_difficulty=hardest): 0.12,
+        Algebra(max_difficulty=hardest, equations=0.8): 0.30,
+        Logic(max_difficulty=hardest): 0.36,
+        Code(max_difficulty=hardest): 0.08,
+        Sorting(max_difficulty=hardest): 0.09,
         Knowledge(): 0.05,
     }
 

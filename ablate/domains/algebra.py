@@ -20,6 +20,7 @@ class Algebra(Generated):
     are of the first kind.
     """
 
+    max_difficulty: int = 12
     equations: float = 0.5
 
     name: ClassVar[str] = "algebra"

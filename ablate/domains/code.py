@@ -75,6 +75,8 @@ class Code(Generated):
     The three that give the variables their first values do not count.
     """
 
+    max_difficulty: int = 12
+
     name: ClassVar[str] = "code"
 
     def make(self, rng: Random, difficulty: int) -> Worked:

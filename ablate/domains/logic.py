@@ -19,23 +19,22 @@ ANSWER = re.compile(r"\b(true|false|knight|knave)\b", re.IGNORECASE)
 class Logic(Generated):
     """Boolean expressions, and knights and knaves.
 
-    A problem of difficulty d has d + 2 boolean expressions or d + 2 islanders (at most 20).
+    A problem of difficulty d has 2d + 1 boolean expressions or 2d + 1 islanders (at most 23).
     ``knights`` is the share of problems that are of the second kind.
     """
 
     knights: float = 0.5
 
     name: ClassVar[str] = "logic"
-    hardest: ClassVar[int] = 18
+    hardest: ClassVar[int] = 11
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_share("knights", self.knights)
 
     def make(self, rng: Random, difficulty: int) -> Worked:
-        if rng.random() < 1 - self.knights:
-            return expressions(rng, difficulty + 2)
-        return knights(rng, difficulty + 2)
+        size = 2 * difficulty + 1
+        return knights(rng, size) if rng.random() < self.knights else expressions(rng, size)
 
     def extract(self, visible: str) -> str | None:
         """The last three of true, false, knight and knave, in lower case."""

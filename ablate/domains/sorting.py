@@ -10,21 +10,23 @@ from ablate.domains._split import Generated, Worked, think
 from ablate.domains.arithmetic import last_number
 
 LOWEST, HIGHEST = 10, 99
-FEWEST = 3
+STEP = 3
 
 
 @dataclass(frozen=True)
 class Sorting(Generated):
-    """Lists of different numbers of two digits; difficulty d sorts d + 2 of them (at most 90).
+    """Lists of different numbers of two digits; difficulty d sorts 3d of them (at most 90).
 
     One of the three last places is asked.
     """
 
+    max_difficulty: int = 12
+
     name: ClassVar[str] = "sorting"
-    hardest: ClassVar[int] = HIGHEST - LOWEST + 1 - FEWEST + 1
+    hardest: ClassVar[int] = (HIGHEST - LOWEST + 1) // STEP
 
     def make(self, rng: Random, difficulty: int) -> Worked:
-        numbers = rng.sample(range(LOWEST, HIGHEST + 1), difficulty + FEWEST - 1)
+        numbers = rng.sample(range(LOWEST, HIGHEST + 1), STEP * difficulty)
         place = len(numbers) - rng.randint(0, 2)
         told = " ".join(map(str, numbers))
         in_order = sorted(numbers)[:place]
