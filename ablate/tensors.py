@@ -15,12 +15,16 @@ def held_bytes(*modules: nn.Module) -> int:
     """Bytes of parameters and buffers as held, each storage once.
 
     Tensor subclasses (torchao) count as what they hold, not as the dtype that they show. The scales
-    that bitsandbytes keeps beside its weights, in objects of its own, count as well.
+    that bitsandbytes keeps beside its weights, in objects of its own, count as well. What oneDNN
+    packs shows no storage and counts as its elements.
     """
     held = {}
     for tensor in chain.from_iterable(_tensors(module) for module in modules):
-        storage = tensor.untyped_storage()
-        held[storage.data_ptr()] = storage.nbytes()
+        if tensor.is_mkldnn:
+            held[id(tensor)] = tensor.numel() * tensor.element_size()
+        else:
+            storage = tensor.untyped_storage()
+            held[storage.data_ptr()] = storage.nbytes()
     return sum(held.values())
 
 

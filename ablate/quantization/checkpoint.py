@@ -1,4 +1,4 @@
-"""Loads a GPTQ or AWQ checkpoint for inference."""
+"""Loads a GPTQ, AWQ or compressed-tensors checkpoint for inference."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from ablate.errors import TrialError
-from ablate.quantization.formats import Codes, Packing, packing, take
+from ablate.quantization import compressed
+from ablate.quantization.activations import FLOAT8, Quantized
+from ablate.quantization.formats import Codes, packing, take
 from ablate.quantization.linears import Int4Linear, Int8Linear, Reordered
 
 
 def load(folder: Path, dtype: str, device: str) -> Any:
     """The model in eval mode on ``device``, computing in ``dtype`` (``auto``: the checkpoint's).
 
-    On a CPU the layers are ablate's, so that gptqmodel stays out of the measured process; elsewhere
-    they are gptqmodel's, which transformers chooses.
+    On a CPU the layers are ablate's, so that the quantizing library stays out of the measured
+    process; elsewhere transformers asks that library for them.
     """
     if torch.device(device).type != "cpu":
         return _on_accelerator(folder, dtype, device)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     computed = config.dtype if dtype == "auto" else getattr(torch, dtype)
-    how = packing(_plain(config.quantization_config))
-    del config.quantization_config  # else transformers would ask gptqmodel for the layers
+    how = _plain(config.quantization_config)
+    del config.quantization_config  # else transformers would ask a library for the layers
     tensors = _read(folder, computed)
     with init_empty_weights():
         model = _new(config, computed)
-    _replace_linears(model, tensors, how)
+    for name, layer in _layers(tensors, how, computed).items():
+        model.set_submodule(name, layer, strict=True)
     _fill(model, tensors, folder)
     if (folder / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
@@ -59,16 +62,26 @@ def _read(folder: Path, dtype: torch.dtype) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
         tensors |= load_file(file)
-    return {n: t.to(dtype) if t.is_floating_point() else t for n, t in tensors.items()}
+    return {
+        n: t.to(dtype) if t.is_floating_point() and t.dtype != FLOAT8 else t
+        for n, t in tensors.items()
+    }
 
 
-def _replace_linears(model: nn.Module, tensors: dict[str, Tensor], how: Packing) -> None:
-    """Put a quantized layer where the checkpoint has codes."""
-    for name in [n.removesuffix(".qweight") for n in tensors if n.endswith(".qweight")]:
-        model.set_submodule(name, _layer(take(tensors, name, how), how.bits), strict=True)
+def _layers(
+    tensors: dict[str, Tensor], how: dict[str, Any], dtype: torch.dtype
+) -> dict[str, nn.Module]:
+    """A quantized layer for each name where the checkpoint has codes; takes their tensors."""
+    if how["quant_method"] == compressed.METHOD:
+        kind, rows = compressed.compression(how), Quantized()
+        names = compressed.names(tensors)
+        return {name: compressed.layer(tensors, name, kind, dtype, rows) for name in names}
+    packed = packing(how)
+    names = [n.removesuffix(".qweight") for n in tensors if n.endswith(".qweight")]
+    return {name: _of_codes(take(tensors, name, packed), packed.bits) for name in names}
 
 
-def _layer(found: Codes, bits: int) -> nn.Module:
+def _of_codes(found: Codes, bits: int) -> nn.Module:
     kind = Int4Linear if bits <= 4 else Int8Linear
     inner = kind(found.codes, found.zeros, found.scales, found.bias)
     return inner if found.order is None else Reordered(inner, found.order)

@@ -23,7 +23,8 @@ from ablate.artifacts import (
     source_folder,
     text_hash,
 )
-from ablate.child import exit_with_parent, run_module
+from ablate.child import run_module
+from ablate.lifeline import exit_with_parent
 from ablate.quantization import calibration
 from ablate.types import ModelSpec, Requirements
 

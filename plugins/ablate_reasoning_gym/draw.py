@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from ablate.child import exit_with_parent
+from ablate.lifeline import exit_with_parent
 from ablate_reasoning_gym.drawn import FILE, Drawn, Item, Wanted, keep
 from ablate_reasoning_gym.library import SIZE, Entry, Task, load, reference, said
 from ablate_reasoning_gym.packed import pack
