@@ -20,7 +20,7 @@ a bootstrap over problems ({RESAMPLES:,} resamples), or Tango's score interval w
 {MIN_CHANGED} problems vary; the p-value is the exact McNemar test over problems (Wilson intervals
 stand beside the baseline's accuracy). Speed and memory are compared block by block: the mean of
 log(arm / baseline) with a t interval over blocks. "all" pools the problems of every domain. The
-noise floor is the largest change that running the baseline a second time made in any one block.
+noise floor is the change that running the baseline a second time made, estimated in the same way.
 Verdicts rest on each optimization's effect averaged over the settings of the others (or with the
 others off, where they interact): accuracy by non-inferiority at the recipe's margin, speed and
 memory by superiority beyond a band, p-values adjusted after Holm over all effects and domains of

@@ -13,32 +13,35 @@ from ablate.types import RunInfo
 
 
 def noise_floor(repeats: Sequence[ArmData], baseline: ArmData, info: RunInfo) -> Entry | None:
-    """The largest change that running the baseline again made in any one block.
+    """The change that running the baseline again made, estimated as an arm's change is.
 
-    Accuracy in shares of one, efficiency as a factor of at least 1; None without a repeat.
+    So it is a mean over the blocks that both finished, like the effects that are held against it: a
+    largest change over single blocks would grow with the blocks while effects become surer.
+    Accuracy in shares of one, efficiency as a factor of at least 1; of several repeats the one that
+    changed most. None without a repeat.
     """
-    twice = [(r, b) for r in repeats for b in sorted(r.blocks & baseline.blocks)]
-    if not twice:
+    known = [r for r in repeats if r.blocks & baseline.blocks]
+    if not known:
         return None
     return {
-        "arms": [r.info.id for r in repeats],
-        "blocks": len(twice),
+        "arms": [r.info.id for r in known],
+        "blocks": sum(len(r.blocks & baseline.blocks) for r in known),
         "accuracy": {
-            "overall": max(_change(r, baseline, b, None) for r, b in twice),
-            "domains": {d: max(_change(r, baseline, b, d) for r, b in twice) for d in info.domains},
+            "overall": max(_change(r, baseline, None) for r in known),
+            "domains": {d: max(_change(r, baseline, d) for r in known) for d in info.domains},
         },
-        "ratios": {name: _largest_factor(repeats, baseline, name) for name in RATIO_METRICS},
+        "ratios": {name: _largest_factor(known, baseline, name) for name in RATIO_METRICS},
         "domain_ratios": {
-            d: {name: _largest_factor(repeats, baseline, name, d) for name in DOMAIN_RATIO_METRICS}
+            d: {name: _largest_factor(known, baseline, name, d) for name in DOMAIN_RATIO_METRICS}
             for d in info.domains
         },
     }
 
 
-def _change(repeat: ArmData, baseline: ArmData, block: int, domain: str | None) -> float:
-    one = frozenset({block})
+def _change(repeat: ArmData, baseline: ArmData, domain: str | None) -> float:
+    shared = repeat.blocks & baseline.blocks
     here = repeat.keys.within(domain)
-    differences = (repeat.scores(one) - baseline.scores(one))[here]
+    differences = (repeat.scores(shared) - baseline.scores(shared))[here]
     by_problem = stats.by_problem(differences, repeat.keys.problem[here])
     return abs(float(by_problem.mean())) if by_problem.size else 0.0
 
@@ -46,12 +49,8 @@ def _change(repeat: ArmData, baseline: ArmData, block: int, domain: str | None) 
 def _largest_factor(
     repeats: Sequence[ArmData], baseline: ArmData, name: str, domain: str | None = None
 ) -> float | None:
-    factors = [
-        max(x / y, y / x)
-        for repeat in repeats
-        for x, y in zip(*by_block(repeat, baseline, name, domain), strict=True)
-        if x and y
-    ]
+    means = [stats.ratio(*by_block(repeat, baseline, name, domain)).value for repeat in repeats]
+    factors = [max(mean, 1 / mean) for mean in means if mean]
     return max(factors) if factors else None
 
 
