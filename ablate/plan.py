@@ -204,8 +204,10 @@ class _Settings:
     def check(self, level: Level, components: Components) -> None:
         """Report what is wrong with one level by itself."""
         recipe, problems = self.applied((level,))
+        of_recipe = value_problems(self._recipe)
         for problem in problems:
-            components.problem(f"{level.where}.set: {problem}")
+            if problem not in of_recipe:  # reported by itself
+                components.problem(f"{level.where}.set: {problem}")
         if level.settings and recipe == self._recipe:
             components.problem(f"{level.where}.set: changes nothing; the recipe says the same")
 

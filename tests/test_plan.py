@@ -177,6 +177,11 @@ class TestArms:
             assert not name.startswith(".")
 
 
+    def test_what_is_wrong_with_the_recipe_is_said_once(self) -> None:
+        said = refusal(factors={"t": (C,)}, blocks=0)
+        assert said == "blocks: must be at least 1, got 0"
+
+
 class TestTrials:
     def test_every_arm_once_a_block_in_an_order_of_its_own(self) -> None:
         made = plan(factors={"w": (A,), "d": (B,)}, blocks=6)
