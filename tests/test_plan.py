@@ -176,7 +176,6 @@ class TestArms:
             assert not set(name) & set('/\\:*?"<>| \0\n')
             assert not name.startswith(".")
 
-
     def test_what_is_wrong_with_the_recipe_is_said_once(self) -> None:
         said = refusal(factors={"t": (C,)}, blocks=0)
         assert said == "blocks: must be at least 1, got 0"

@@ -21,11 +21,10 @@ from ablate.artifacts import (
     model_hashes,
     package_versions,
     source_folder,
-    text_hash,
 )
 from ablate.child import run_module
 from ablate.lifeline import exit_with_parent
-from ablate.quantization import calibration
+from ablate.quantization.calibration import DOMAINS, OWN, Source, calibration, token_rows
 from ablate.types import ModelSpec, Requirements
 
 PACKAGES = ("gptqmodel", "accelerate")
@@ -47,29 +46,35 @@ def quantized(
 
     ``module`` is run with a request that holds ``options``, ``source``, ``device`` and ``rows``
     and saves into ``target``; ``recipe`` is raised when it changes what it writes. ``options`` must
-    have ``calibration_samples`` and ``seed``.
+    have ``calibration``, ``calibration_samples`` and ``seed``.
     """
     source = source_folder(model)
-    texts = calibration.examples(
-        model, method.upper(), options["calibration_samples"], options["seed"]
-    )
+    where = Source(options["calibration"], options["calibration_samples"], options["seed"])
+    text = calibration(model, method.upper(), where)
     inputs = {
         "recipe": recipe,
         "source": model_hashes(source),
-        "options": dict(options),
-        "calibration": text_hash(texts),
+        "options": _key(options),
+        "calibration": text.key,
         "versions": package_versions("gptqmodel", "torch", "transformers"),
     }
-    spec = {**options, "source": str(source), "device": device, "examples": texts}
+    spec = {**options, "source": str(source), "device": device}
 
     def build(folder: Path) -> None:
         request = folder / "request.json"
-        request.write_text(json.dumps({**spec, "target": str(folder)}), encoding="utf-8")
+        asked = {**spec, "target": str(folder), "examples": text.make()}
+        request.write_text(json.dumps(asked), encoding="utf-8")
         what = f"quantizing {model.name} with gptqmodel"
         run_module(module, str(request), what, environment())
         request.unlink()
 
     return ensure(Artifact(method, inputs, model.name), build)
+
+
+def _key(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that an artefact depends on: of a text file its text, wherever it lies."""
+    where = options["calibration"]
+    return {**options, "calibration": where if where in (DOMAINS, OWN) else "file"}
 
 
 def environment() -> dict[str, str]:
@@ -86,7 +91,7 @@ def main(quantize: Quantizer) -> None:
     """The body of the child process: ``python -m MODULE REQUEST``."""
     exit_with_parent()
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    rows = calibration.token_rows(request["source"], request["examples"])
+    rows = token_rows(request["source"], request["examples"])
 
     import torch
 

@@ -11,20 +11,21 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
 from ablate import lifeline
-from ablate.artifacts import Artifact, ensure, model_hashes, source_folder, text_hash
+from ablate.artifacts import Artifact, ensure, model_hashes, source_folder
 from ablate.child import run_script
 from ablate.errors import TrialError
-from ablate.quantization import calibration
+from ablate.quantization.calibration import Calibration, Source, calibration, token_rows
 from ablate.types import ModelSpec, Requirements
 
 SCRIPT = Path(__file__).with_name("oneshot.py")
 LIBRARIES = ("llmcompressor", "compressed-tensors", "torch", "transformers")
+NOTHING = Calibration("none", list)
 MAKE = "python -m venv llmcompressor && llmcompressor/bin/pip install llmcompressor"
 
 
@@ -33,14 +34,13 @@ class Job:
     """What a plugin asks of llm-compressor.
 
     ``modifiers``: class name -> arguments, in order. ``recipe`` is raised when the plugin changes
-    what it writes. ``samples``: worked examples to calibrate on, drawn with ``seed``; 0: none.
+    what it writes. ``source``: of the calibration text, None: it needs none.
     """
 
     method: str
     recipe: int
     modifiers: Mapping[str, Mapping[str, Any]]
-    samples: int
-    seed: int
+    source: Source | None
 
 
 def requirements(plugin: str, python: str) -> Requirements:
@@ -63,24 +63,24 @@ def quantized(job: Job, python: str, model: ModelSpec) -> Path:
     """Folder of the quantized checkpoint, in compressed-tensors' format; made if it is missing."""
     interpreter = str(Path(python).expanduser().absolute()) if python else sys.executable
     source = source_folder(model)
-    texts = calibration.examples(model, job.method, job.samples, job.seed) if job.samples else []
+    text = calibration(model, job.method, job.source) if job.source else NOTHING
     inputs = {
         "recipe": job.recipe,
         "source": model_hashes(source),
-        "options": {k: v for k, v in asdict(job).items() if k != "recipe"},
-        "calibration": text_hash(texts),
+        "options": {"modifiers": job.modifiers},
+        "calibration": text.key,
         "versions": versions(interpreter),
     }
-    rows = calibration.token_rows(str(source), texts) if texts else []
 
     def build(folder: Path) -> None:
         request = folder / "request.json"
+        examples = text.make()
         asked = {
             "source": str(source),
             "target": str(folder),
             "modifiers": job.modifiers,
-            "rows": rows,
-            "seed": job.seed,
+            "rows": token_rows(str(source), examples) if examples else [],
+            "seed": job.source.seed if job.source else 0,
             "lifeline": lifeline.__file__,
         }
         request.write_text(json.dumps(asked), encoding="utf-8")

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from ablate.plugins import Plugin, hookimpl
+from ablate.quantization.calibration import Source
 from ablate.quantization.gptqmodel import quantized, requirements
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
@@ -17,12 +18,14 @@ RECIPE = 1  # raised when quantize.py changes what it writes
 class Awq(Plugin):
     """Quantize the weights to 4 bits, scaled to spare the channels that activations make salient.
 
-    ``group_size``: weights of one row that share a scale and a zero point. ``calibration_samples``:
-    worked training examples that the scales are searched on, drawn with ``seed``.
+    ``group_size``: weights of one row that share a scale and a zero point. ``calibration``: what
+    the scales are searched on: ``domains`` (worked training examples), ``self`` (the model's own
+    answers to them) or a text file; ``calibration_samples`` of them, drawn with ``seed``.
     """
 
     bits: int = 4
     group_size: int = 64
+    calibration: str = "domains"
     calibration_samples: int = 128
     seed: int = 0
 
@@ -34,8 +37,7 @@ class Awq(Plugin):
         if self.group_size not in GROUP_SIZES:
             sizes = ", ".join(str(size) for size in GROUP_SIZES)
             raise ValueError(f"group_size must be one of {sizes}, not {self.group_size}")
-        if self.calibration_samples < 1:
-            raise ValueError("calibration_samples must be at least 1; 128 is usual")
+        Source(self.calibration, self.calibration_samples, self.seed).check()
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:

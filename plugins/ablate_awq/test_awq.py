@@ -60,9 +60,10 @@ def test_its_hooks_are_the_loader_the_requirements_and_the_evidence() -> None:
         ({"bits": 3}, "bits must be 4"),
         ({"group_size": 48}, "group_size must be one of 32, 64, 128"),
         ({"calibration_samples": 0}, "calibration_samples must be at least 1"),
+        ({"calibration": "nowhere.txt"}, "must be domains, self or a text file"),
     ],
 )
-def test_options_are_checked(options: dict[str, int], message: str) -> None:
+def test_options_are_checked(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Awq(**options)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from ablate.plugins import Plugin, hookimpl
 from ablate.quantization import llmcompressor
+from ablate.quantization.calibration import Source
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 Scheme = Literal["dynamic", "static"]
@@ -19,12 +20,14 @@ class Fp8(Plugin):
     """Weights and inputs of every linear layer as 8-bit floats (e4m3).
 
     ``dynamic``: weights have a scale a row, inputs one a token, found while running. ``static``:
-    one scale for a layer's weights and one for its inputs, from ``calibration_samples`` worked
-    training examples drawn with ``seed``. ``python``: the interpreter of llm-compressor's
-    environment.
+    one scale for a layer's weights and one for its inputs, from ``calibration``: ``domains``
+    (worked training examples), ``self`` (the model's own answers to them) or a text file;
+    ``calibration_samples`` of them, drawn with ``seed``. ``python``: the interpreter of
+    llm-compressor's environment.
     """
 
     scheme: Scheme = "dynamic"
+    calibration: str = "domains"
     calibration_samples: int = 128
     seed: int = 0
     python: str = ""
@@ -34,8 +37,7 @@ class Fp8(Plugin):
     def __post_init__(self) -> None:
         if self.scheme not in get_args(Scheme):
             raise ValueError(f"scheme must be dynamic or static, not {self.scheme!r}")
-        if self.calibration_samples < 1:
-            raise ValueError("calibration_samples must be at least 1; 128 is usual")
+        self._source().check()
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
@@ -53,9 +55,10 @@ class Fp8(Plugin):
 
         return evidence("fp8", state.components["model"], 8)
 
+    def _source(self) -> Source:
+        return Source(self.calibration, self.calibration_samples, self.seed)
+
     def _job(self) -> llmcompressor.Job:
         scheme = {"targets": "Linear", "scheme": SCHEMES[self.scheme], "ignore": ["lm_head"]}
-        samples = self.calibration_samples if self.scheme == "static" else 0
-        return llmcompressor.Job(
-            "fp8", RECIPE, {"QuantizationModifier": scheme}, samples, self.seed
-        )
+        source = self._source() if self.scheme == "static" else None
+        return llmcompressor.Job("fp8", RECIPE, {"QuantizationModifier": scheme}, source)

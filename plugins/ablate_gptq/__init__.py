@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from ablate.plugins import Plugin, hookimpl
+from ablate.quantization.calibration import Source
 from ablate.quantization.gptqmodel import quantized, requirements
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
@@ -20,12 +21,14 @@ class Gptq(Plugin):
 
     ``group_size``: weights of one row that share a scale and a zero point (-1: the whole row).
     ``desc_act`` takes the input features in order of falling activation, which is more accurate and
-    slower to run. ``calibration_samples``: worked training examples, drawn with ``seed``.
+    slower to run. ``calibration``: ``domains`` (worked training examples), ``self`` (the model's
+    own answers to them) or a text file; ``calibration_samples`` of them, drawn with ``seed``.
     """
 
     bits: int = 4
     group_size: int = 64
     desc_act: bool = False
+    calibration: str = "domains"
     calibration_samples: int = 128
     seed: int = 0
 
@@ -37,8 +40,7 @@ class Gptq(Plugin):
         if self.group_size not in GROUP_SIZES:
             sizes = ", ".join(str(size) for size in GROUP_SIZES)
             raise ValueError(f"group_size must be one of {sizes}, not {self.group_size}")
-        if self.calibration_samples < 1:
-            raise ValueError("calibration_samples must be at least 1; 128 is usual")
+        Source(self.calibration, self.calibration_samples, self.seed).check()
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:

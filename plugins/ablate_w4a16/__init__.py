@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from ablate.plugins import Plugin, hookimpl
 from ablate.quantization import llmcompressor
+from ablate.quantization.calibration import Source
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 GROUP_SIZES = (32, 64, 128)
@@ -17,11 +18,14 @@ RECIPE = 1  # raised when the job below changes what it writes
 class W4a16(Plugin):
     """4-bit integer weights of every linear layer by GPTQ, activations as they are.
 
-    ``group_size``: weights of one row that share a scale. ``calibration_samples``: worked training
-    examples, drawn with ``seed``. ``python``: the interpreter of llm-compressor's environment.
+    ``group_size``: weights of one row that share a scale. ``calibration``: ``domains`` (worked
+    training examples), ``self`` (the model's own answers to them) or a text file;
+    ``calibration_samples`` of them, drawn with ``seed``. ``python``: the interpreter of
+    llm-compressor's environment.
     """
 
     group_size: int = 64
+    calibration: str = "domains"
     calibration_samples: int = 128
     seed: int = 0
     python: str = ""
@@ -32,8 +36,7 @@ class W4a16(Plugin):
         if self.group_size not in GROUP_SIZES:
             sizes = ", ".join(map(str, GROUP_SIZES))
             raise ValueError(f"group_size must be one of {sizes}, not {self.group_size}")
-        if self.calibration_samples < 1:
-            raise ValueError("calibration_samples must be at least 1; 128 is usual")
+        self._source().check()
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
@@ -51,6 +54,9 @@ class W4a16(Plugin):
 
         return evidence("w4a16", state.components["model"], 4)
 
+    def _source(self) -> Source:
+        return Source(self.calibration, self.calibration_samples, self.seed)
+
     def _job(self) -> llmcompressor.Job:
         weights = {
             "num_bits": 4,
@@ -61,4 +67,4 @@ class W4a16(Plugin):
         }
         groups = {"group_0": {"targets": ["Linear"], "weights": weights}}
         gptq = {"GPTQModifier": {"ignore": ["lm_head"], "config_groups": groups}}
-        return llmcompressor.Job("w4a16", RECIPE, gptq, self.calibration_samples, self.seed)
+        return llmcompressor.Job("w4a16", RECIPE, gptq, self._source())

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from ablate.plugins import Plugin, hookimpl
 from ablate.quantization import llmcompressor
+from ablate.quantization.calibration import Source
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 RECIPE = 1  # raised when the job below changes what it writes
@@ -17,11 +18,14 @@ class W8a8(Plugin):
     """Weights and inputs of every linear layer in 8-bit integers: SmoothQuant, then GPTQ.
 
     Weights have a scale a row, inputs one a token, found while running. ``smoothing``: how much of
-    the inputs' outliers goes into the weights (0: none). ``calibration_samples``: worked training
-    examples, drawn with ``seed``. ``python``: the interpreter of llm-compressor's environment.
+    the inputs' outliers goes into the weights (0: none). ``calibration``: ``domains`` (worked
+    training examples), ``self`` (the model's own answers to them) or a text file;
+    ``calibration_samples`` of them, drawn with ``seed``. ``python``: the interpreter of
+    llm-compressor's environment.
     """
 
     smoothing: float = 0.8
+    calibration: str = "domains"
     calibration_samples: int = 128
     seed: int = 0
     python: str = ""
@@ -33,8 +37,7 @@ class W8a8(Plugin):
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing <= 1:
             raise ValueError(f"smoothing must be from 0 to 1, not {self.smoothing}")
-        if self.calibration_samples < 1:
-            raise ValueError("calibration_samples must be at least 1; 128 is usual")
+        self._source().check()
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
@@ -52,6 +55,9 @@ class W8a8(Plugin):
 
         return evidence("w8a8", state.components["model"], 8)
 
+    def _source(self) -> Source:
+        return Source(self.calibration, self.calibration_samples, self.seed)
+
     def _job(self) -> llmcompressor.Job:
         smooth = {"SmoothQuantModifier": {"smoothing_strength": self.smoothing}}
         gptq = {"GPTQModifier": {"targets": "Linear", "scheme": "W8A8", "ignore": ["lm_head"]}}
@@ -59,6 +65,5 @@ class W8a8(Plugin):
             "w8a8",
             RECIPE,
             {**(smooth if self.smoothing else {}), **gptq},
-            self.calibration_samples,
-            self.seed,
+            self._source(),
         )
