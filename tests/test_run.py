@@ -172,11 +172,16 @@ def test_nothing_outlives_ablate(
         env={**os.environ, "PYTHONPATH": str(third_party)},
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # a shell that starts the tests in the background has it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     with process:
-        children = _children_once_hanging(process.pid, out)
-        process.send_signal(sign)
-        process.wait(timeout=30)
+        try:
+            children = _children_once_hanging(process.pid, out)
+            process.send_signal(sign)
+            process.wait(timeout=30)
+        finally:
+            process.kill()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive
     if sign == signal.SIGINT:
