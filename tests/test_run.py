@@ -173,7 +173,7 @@ def test_nothing_outlives_ablate(
         stderr=subprocess.PIPE,
         start_new_session=True,
         # a shell that starts the tests in the background has it ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     with process:
         try:
