@@ -32,22 +32,30 @@ from ablate.plugins import Plugin
 from ablate.types import EvidenceState, Limits, ModelSpec, Problem, Request
 from ablate_awq import Awq
 from ablate_bnb import Bnb
+from ablate_fp8 import Fp8
 from ablate_gptq import Gptq
 from ablate_torchao import Torchao
+from ablate_w4a16 import W4a16
+from ablate_w8a8 import W8a8
 
 PROMPT, STEPS, PREFILL = 64, 24, 512
-METHODS: dict[str, Callable[[], Plugin]] = {
-    "gptq 8": lambda: Gptq(bits=8),
-    "gptq 4": Gptq,
-    "gptq 3": lambda: Gptq(bits=3),
-    "awq 4": Awq,
-    "bnb int8": lambda: Bnb("int8"),
-    "bnb nf4": Bnb,
-    "torchao int8": Torchao,
-    "torchao int4": lambda: Torchao("int4"),
-    "torchao int8_dynamic": lambda: Torchao("int8_dynamic"),
-    "torchao float8": lambda: Torchao("float8"),
+METHODS: dict[str, Callable[[str], Plugin]] = {
+    "gptq 8": lambda _: Gptq(bits=8),
+    "gptq 4": lambda _: Gptq(),
+    "gptq 3": lambda _: Gptq(bits=3),
+    "awq 4": lambda _: Awq(),
+    "w4a16": lambda python: W4a16(python=python),
+    "w8a8": lambda python: W8a8(python=python),
+    "fp8 dynamic": lambda python: Fp8(python=python),
+    "fp8 static": lambda python: Fp8("static", python=python),
+    "bnb int8": lambda _: Bnb("int8"),
+    "bnb nf4": lambda _: Bnb(),
+    "torchao int8": lambda _: Torchao(),
+    "torchao int4": lambda _: Torchao("int4"),
+    "torchao int8_dynamic": lambda _: Torchao("int8_dynamic"),
+    "torchao float8": lambda _: Torchao("float8"),
 }
+"""Label -> the plugin, given the interpreter that has llm-compressor."""
 
 
 def worked(n: int, seed: int) -> Sequence[tuple[str, str]]:
@@ -145,9 +153,10 @@ def rows_of(spec: ModelSpec, model: Any, problems: int) -> list[Tensor]:
     return [torch.tensor(codebook.prompt(text)) for text in texts]
 
 
-def row(label: str, spec: ModelSpec, plain: Runner, rows: Sequence[Tensor], pairs: int) -> str:
+def row(
+    label: str, plugin: Plugin, spec: ModelSpec, plain: Runner, rows: Sequence[Tensor], pairs: int
+) -> str:
     """One method as a line of a Markdown table."""
-    plugin = METHODS[label]()
     problems = plugin.ablate_requirements("local").problems  # type: ignore[attr-defined]
     if problems:
         return f"| {label} | {problems[0]} |"
@@ -179,6 +188,7 @@ def main() -> None:
     parser.add_argument("--model", default="tiny-reasoner")
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--llmcompressor", default="", help="a Python that has it")
     parser.add_argument("--problems", type=int, default=10, help="of each of three domains")
     args = parser.parse_args()
     spec = spec_of(args.model)
@@ -188,7 +198,8 @@ def main() -> None:
     print(f"{spec.name}, {torch.get_num_threads()} threads; bfloat16 = 1\n")
     print(f"| method | {heads} |\n|{' --- |' * 9}", flush=True)
     for label in args.methods:
-        print(row(label, spec, plain, rows, args.pairs), flush=True)
+        plugin = METHODS[label](args.llmcompressor)
+        print(row(label, plugin, spec, plain, rows, args.pairs), flush=True)
 
 
 if __name__ == "__main__":
