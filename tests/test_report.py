@@ -180,6 +180,26 @@ def test_noise_floor_is_the_change_of_the_repeat(results: dict[str, Any]) -> Non
     assert [c["arm"] for c in floor["contrasts"]] == ["baseline-again"]
 
 
+def test_several_answers_a_problem_are_shown() -> None:
+    def four(one: Trial) -> Trial:
+        """Three of four answers as they are, and one that is wrong; half of the problems."""
+        answers = [
+            replace(r, sample=s, outcome="wrong" if s == 3 else r.outcome, parsed=f"{s == 3}")
+            for r in one.records
+            for s in range(4)
+        ]
+        return replace(one, records=tuple(answers))
+
+    made = [four(trial("baseline", b, wrong=range(20))) for b in range(2)]
+    found = build_results(info(ARMS[:1], blocks=2), made)
+    sheet = next(s for s in sheets(found) if s.title == "Several answers a problem")
+    ((name, (arithmetic, logic)),) = sheet.rows
+    assert name == "baseline"
+    assert arithmetic.lines == ("pass@4 100.0 %", "majority@4 100.0 %")
+    assert logic.lines == ("pass@4 50.0 %", "majority@4 50.0 %")
+    assert not any(s.title.startswith("Several") for s in sheets(build_results(info(), finished())))
+
+
 def test_the_floor_is_a_mean_over_blocks_as_effects_are() -> None:
     """Else it would grow with the number of blocks, and nothing would ever be beyond it."""
     swings = (1.2, 1 / 1.2, 1.2, 1 / 1.2)

@@ -8,6 +8,7 @@ from typing import Any
 from ablate.report import words
 from ablate.report.cells import EMPTY, NOISE, Cell, Mood, Sheet
 from ablate.report.drift import drift_sheet
+from ablate.report.several import several_sheet
 from ablate.report.summary import interaction_sheets
 
 Results = Mapping[str, Any]
@@ -66,7 +67,8 @@ def sheets(results: Results) -> list[Sheet]:
         return [first]
     ratios = (_ratio_sheet(results, title, columns) for title, columns in _RATIO_SHEETS)
     together = interaction_sheets(results)
-    return [first, *ratios, *together, *_why_sheet(results), *drift_sheet(results)]
+    several = several_sheet(results)
+    return [first, *several, *ratios, *together, *_why_sheet(results), *drift_sheet(results)]
 
 
 def _accuracy_sheet(results: Results) -> Sheet:
