@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ablate.errors import TrialError
 from ablate.quantization import compressed, llmcompressor
-from ablate.quantization.activations import FLOAT8, Float8, Int8Dynamic, Quantized
+from ablate.quantization.activations import FLOAT8, Float8, Int8Dynamic, Product
 from ablate.types import ModelSpec
 from ablate_fp8 import Fp8
 from ablate_w4a16 import W4a16
@@ -32,7 +32,8 @@ def int8_layer(seed: int = 0, bias: bool = False) -> tuple[Int8Dynamic, Tensor]:
     """A layer of 24 outputs and 40 inputs, and the weight that it stands for."""
     codes = (noise(24, 40, seed=seed) * 50).round().clamp(-127, 127).to(torch.int8)
     scales = noise(24, 1, seed=seed + 1).abs() / 100
-    made = Int8Dynamic(codes, scales, noise(24) if bias else None, torch.float32, Quantized())
+    product = Product([(codes, scales)], torch.float32)
+    made = Int8Dynamic(product, 0, codes.shape, noise(24) if bias else None)
     return made, codes.float() * scales
 
 
@@ -60,14 +61,28 @@ def test_int8_takes_any_leading_shape_zeros_and_a_bias() -> None:
     assert 0 < float(relative) < 0.02
 
 
-def test_layers_that_share_an_input_quantize_it_once() -> None:
-    rows = Quantized()
+def test_layers_that_share_an_input_give_what_each_gives_alone() -> None:
+    tensors: dict[str, Tensor] = {}
+    alone: dict[str, Int8Dynamic] = {}
+    for name, size in {"a.q_proj": 16, "a.k_proj": 8, "a.v_proj": 8, "a.o_proj": 16}.items():
+        codes = (noise(size, 40, seed=size + len(tensors)) * 50).round().to(torch.int8)
+        scales = noise(size, 1, seed=size).abs() / 100
+        tensors |= {f"{name}.weight": codes, f"{name}.weight_scale": scales}
+        product = Product([(codes, scales)], torch.float32)
+        alone[name] = Int8Dynamic(product, 0, codes.shape, None)
+    how = compressed.compression(config("int-quantized", 8, "int"))
+    made = compressed.layers(tensors, how, torch.float32)
+    assert tensors == {}
+    for x in (noise(4, 40), noise(1, 3, 40, seed=1), noise(4, 40)):
+        for name in ("a.k_proj", "a.q_proj", "a.v_proj", "a.q_proj", "a.o_proj", "a.k_proj"):
+            assert torch.equal(made[name](x), alone[name](x)), name
     x = noise(4, 40)
-    first = rows(x)
-    assert rows(x) is first
-    other = rows(x.clone())
-    assert other is not first
-    assert torch.equal(other[0], first[0])
+    made["a.q_proj"](x)
+    x *= 2
+    made["a.k_proj"](x)
+    assert torch.equal(made["a.q_proj"](x), alone["a.q_proj"](x))  # not what it was before
+    held = [m.packed for m in made.values() if isinstance(m, Int8Dynamic)]
+    assert len({id(packed) for packed in held}) == 2
 
 
 @pytest.mark.parametrize("static", [True, False])
@@ -113,8 +128,7 @@ def test_packed_codes_are_read_in_their_order() -> None:
         "a.weight_shape": torch.tensor([2, 16]),
     }
     how = compressed.compression(config("pack-quantized", 4, "int"))
-    assert compressed.names(tensors) == ["a"]
-    layer = compressed.layer(tensors, "a", how, torch.float32, Quantized())
+    (layer,) = compressed.layers(tensors, how, torch.float32).values()
     scales = torch.tensor([[1.0] * 8 + [2.0] * 8, [3.0] * 8 + [4.0] * 8])
     assert torch.equal(layer(torch.eye(16)).t(), (codes - 8) * scales)
     assert tensors == {}

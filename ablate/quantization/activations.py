@@ -5,6 +5,8 @@ Shapes: K input features, N output features, m rows of the input.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
@@ -17,23 +19,49 @@ FLOAT8_MOST = 448.0
 TINY = 1e-12
 
 
-class Quantized:
-    """Rows of an input as unsigned bytes with a scale each, kept for the layers that share them.
+class Product:
+    """One product of bytes for layers that get the same input: their weights stand side by side.
 
     The projections of an attention, and the two of a gated feed-forward, get one tensor in turn.
+    The first that asks has its input quantized and all of them computed. Each result is handed out
+    once, so that an input that comes again is computed again; it must not be changed in place
+    between layers that share it, which no model does.
     """
 
-    def __init__(self) -> None:
-        self._last: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
+    def __init__(self, parts: Sequence[tuple[Tensor, Tensor]], dtype: torch.dtype) -> None:
+        """``parts``: by layer the codes [N, K] int8 and scales [N] or [N, 1]; ``dtype``: of the
+        results.
+        """
+        codes = torch.cat([part for part, _ in parts])
+        self.packed: Tensor = torch.ops.onednn.qlinear_prepack(codes.contiguous(), None)
+        self.scales = torch.cat([scales.reshape(-1) for _, scales in parts]).float()
+        self.no_zeros = torch.zeros(len(codes), dtype=torch.int32)
+        self._sizes = [len(part) for part, _ in parts]
+        self._dtype = dtype
+        self._input: Tensor | None = None
+        self._waiting: dict[int, Tensor] = {}
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``x`` [..., K] as bytes [m, K] and scales [m, 1] in float32."""
-        if self._last is None or self._last[0] is not x:
-            self._last = x, _to_bytes(x.reshape(-1, x.shape[-1]))
-        return self._last[1]
+    def take(self, place: int, x: Tensor) -> Tensor:
+        """The result [m, N] of the layer at ``place`` for an input [..., K]."""
+        if self._input is not x or place not in self._waiting:
+            whole = self._multiply(x.reshape(-1, x.shape[-1]))
+            self._input, self._waiting = x, dict(enumerate(whole.split_with_sizes(self._sizes, -1)))
+        found = self._waiting.pop(place)
+        if not self._waiting:
+            self._input = None
+        return found
+
+    def _multiply(self, rows: Tensor) -> Tensor:
+        codes, scales = _to_bytes(rows)
+        y: Tensor = torch.ops.onednn.qlinear_pointwise(
+            codes, 1.0, ZERO, self.packed, self.scales, self.no_zeros, None,
+            1.0, 0, torch.float32, "none", [], "",
+        )  # fmt: skip
+        return y.mul_(scales).to(self._dtype)
 
 
 def _to_bytes(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Unsigned bytes [m, K], 0 held as 128, and scales [m, 1] in float32: the largest over 127."""
     wide = rows.float()
     scales = wide.abs().amax(-1, keepdim=True).clamp_min_(TINY).div_(INT8_MOST)
     return (wide / scales).round_().add_(ZERO).to(torch.uint8), scales
@@ -46,36 +74,25 @@ class Int8Dynamic(nn.Module):
     """
 
     packed: Tensor
-    scales: Tensor
-    no_zeros: Tensor
     bias: Tensor | None
 
     def __init__(
-        self,
-        codes: Tensor,
-        scales: Tensor,
-        bias: Tensor | None,
-        dtype: torch.dtype,
-        rows: Quantized,
+        self, product: Product, place: int, shape: torch.Size, bias: Tensor | None
     ) -> None:
-        """``codes`` [N, K] int8, ``scales`` [N] or [N, 1]; ``dtype``: of the result."""
+        """``place``: which of the product's layers this is; ``shape``: (N, K)."""
         super().__init__()
-        self.out_features, self.in_features = codes.shape
-        self._dtype, self._rows = dtype, rows
-        self.register_buffer("packed", torch.ops.onednn.qlinear_prepack(codes.contiguous(), None))
-        self.register_buffer("scales", scales.reshape(-1).float().contiguous())
-        self.register_buffer("no_zeros", torch.zeros(self.out_features, dtype=torch.int32))
+        self.out_features, self.in_features = shape
+        self._product, self._place = product, place
+        # shared with the layers beside it, and so counted once
+        self.register_buffer("packed", product.packed)
+        self.register_buffer("scales", product.scales)
+        self.register_buffer("no_zeros", product.no_zeros)
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        codes, scales = self._rows(x)
-        y: Tensor = torch.ops.onednn.qlinear_pointwise(
-            codes, 1.0, ZERO, self.packed, self.scales, self.no_zeros, None,
-            1.0, 0, torch.float32, "none", [], "",
-        )  # fmt: skip
-        y = y.mul_(scales)
-        y = y if self.bias is None else y.add_(self.bias)
-        return y.to(self._dtype).view(*x.shape[:-1], self.out_features)
+        y = self._product.take(self._place, x)
+        y = y if self.bias is None else y + self.bias
+        return y.view(*x.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}"

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from ablate.errors import TrialError
 from ablate.quantization import compressed
-from ablate.quantization.activations import FLOAT8, Quantized
+from ablate.quantization.activations import FLOAT8
 from ablate.quantization.formats import Codes, packing, take
 from ablate.quantization.linears import Int4Linear, Int8Linear, Reordered
 
@@ -73,9 +73,7 @@ def _layers(
 ) -> dict[str, nn.Module]:
     """A quantized layer for each name where the checkpoint has codes; takes their tensors."""
     if how["quant_method"] == compressed.METHOD:
-        kind, rows = compressed.compression(how), Quantized()
-        names = compressed.names(tensors)
-        return {name: compressed.layer(tensors, name, kind, dtype, rows) for name in names}
+        return compressed.layers(tensors, compressed.compression(how), dtype)
     packed = packing(how)
     names = [n.removesuffix(".qweight") for n in tensors if n.endswith(".qweight")]
     return {name: _of_codes(take(tensors, name, packed), packed.bits) for name in names}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ablate.quantization.activations import Float8, Int8Dynamic, Quantized
+from ablate.quantization.activations import Float8, Int8Dynamic, Product
 from ablate.quantization.formats import gptq_codes
 from ablate.quantization.linears import Int4Linear
 
@@ -27,7 +27,6 @@ class Compression:
     """A checkpoint's one group of quantized layers. ``format``: how their tensors are laid out."""
 
     format: str
-    bits: int
 
 
 def compression(config: dict[str, Any]) -> Compression:
@@ -41,29 +40,56 @@ def compression(config: dict[str, Any]) -> Compression:
     if FORMATS.get(layout) != (bits, kind) or not weights["symmetric"]:
         how = "symmetric" if weights["symmetric"] else "asymmetric"
         raise ValueError(f"cannot read {how} {bits}-bit {kind} weights in the layout {layout!r}")
-    return Compression(layout, bits)
+    return Compression(layout)
 
 
-def names(tensors: MutableMapping[str, Tensor]) -> list[str]:
-    """The quantized layers."""
-    return [n.removesuffix(".weight_scale") for n in tensors if n.endswith(".weight_scale")]
-
-
-def layer(
-    tensors: MutableMapping[str, Tensor],
-    name: str,
-    how: Compression,
-    dtype: torch.dtype,
-    rows: Quantized,
-) -> nn.Module:
-    """One layer; its tensors are taken out of ``tensors``."""
-    scales, bias = tensors.pop(f"{name}.weight_scale"), tensors.pop(f"{name}.bias", None)
+def layers(
+    tensors: MutableMapping[str, Tensor], how: Compression, dtype: torch.dtype
+) -> dict[str, nn.Module]:
+    """Every quantized layer by name; their tensors are taken out of ``tensors``."""
+    names = [n.removesuffix(".weight_scale") for n in tensors if n.endswith(".weight_scale")]
     if how.format == "int-quantized":
-        return Int8Dynamic(tensors.pop(f"{name}.weight"), scales, bias, dtype, rows)
-    if how.format == "float-quantized":
-        static = tensors.pop(f"{name}.input_scale", None)
-        return Float8(tensors.pop(f"{name}.weight"), scales, bias, dtype, static)
+        groups = (_int8(tensors, group, dtype) for group in _sharing(names))
+        return {name: layer for group in groups for name, layer in group.items()}
+    make = _float8 if how.format == "float-quantized" else _int4
+    return {name: make(tensors, name, dtype) for name in names}
+
+
+SHARING = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+"""Layers of one parent that get the same input."""
+
+
+def _sharing(names: Sequence[str]) -> list[list[str]]:
+    """The names in groups that share an input; a group of one where nothing is known."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for number, name in enumerate(names):
+        parent, _, own = name.rpartition(".")
+        kind = next((i for i, shared in enumerate(SHARING) if own in shared), None)
+        key = (parent, kind) if kind is not None else (name, -1 - number)
+        groups.setdefault(key, []).append(name)
+    return list(groups.values())
+
+
+def _int8(
+    tensors: MutableMapping[str, Tensor], names: Sequence[str], dtype: torch.dtype
+) -> dict[str, nn.Module]:
+    parts = [(tensors.pop(f"{n}.weight"), tensors.pop(f"{n}.weight_scale")) for n in names]
+    product = Product(parts, dtype)
+    return {
+        name: Int8Dynamic(product, place, codes.shape, tensors.pop(f"{name}.bias", None))
+        for place, (name, (codes, _)) in enumerate(zip(names, parts, strict=True))
+    }
+
+
+def _float8(tensors: MutableMapping[str, Tensor], name: str, dtype: torch.dtype) -> nn.Module:
+    codes, scales = tensors.pop(f"{name}.weight"), tensors.pop(f"{name}.weight_scale")
+    static, bias = tensors.pop(f"{name}.input_scale", None), tensors.pop(f"{name}.bias", None)
+    return Float8(codes, scales, bias, dtype, static)
+
+
+def _int4(tensors: MutableMapping[str, Tensor], name: str, _: torch.dtype) -> nn.Module:
+    scales, bias = tensors.pop(f"{name}.weight_scale"), tensors.pop(f"{name}.bias", None)
     tensors.pop(f"{name}.weight_shape")
-    codes = gptq_codes(tensors.pop(f"{name}.weight_packed"), how.bits).t().contiguous()
+    codes = gptq_codes(tensors.pop(f"{name}.weight_packed"), 4).t().contiguous()
     zeros = torch.full(scales.shape, 8, dtype=torch.uint8).t().contiguous()
     return Int4Linear(codes, zeros, scales.t().contiguous(), bias)
