@@ -47,7 +47,7 @@ METHODS: dict[str, Callable[[str], Plugin]] = {
     "w4a16": lambda python: W4a16(python=python),
     "w8a8": lambda python: W8a8(python=python),
     "fp8 dynamic": lambda python: Fp8(python=python),
-    "fp8 static": lambda python: Fp8("static", python=python),
+    "fp8 static": lambda python: Fp8(scheme="static", python=python),
     "bnb int8": lambda _: Bnb("int8"),
     "bnb nf4": lambda _: Bnb(),
     "torchao int8": lambda _: Torchao(),

@@ -66,7 +66,7 @@ def logits(model: Any) -> torch.Tensor:
         (lambda: W8a8(smoothing=0.0, calibration_samples=16, python=PYTHON), 8.2, 0.1),
         (lambda: W4a16(calibration_samples=16, python=PYTHON), 4.5, 0.6),
         (lambda: Fp8(python=PYTHON), 8.06, 0.3),
-        (lambda: Fp8("static", calibration_samples=16, python=PYTHON), 8.0, 0.3),
+        (lambda: Fp8(scheme="static", calibration_samples=16, python=PYTHON), 8.0, 0.3),
     ],
 )
 def test_a_checkpoint_is_made_kept_and_run(make: Make, bits: float, within: float) -> None:

@@ -11,17 +11,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from ablate import lifeline
 from ablate.artifacts import Artifact, ensure, model_hashes, source_folder
 from ablate.child import run_script
 from ablate.errors import TrialError
+from ablate.plugins import Plugin, hookimpl
 from ablate.quantization.calibration import Calibration, Source, calibration, token_rows
-from ablate.types import ModelSpec, Requirements
+from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 SCRIPT = Path(__file__).with_name("oneshot.py")
 LIBRARIES = ("llmcompressor", "compressed-tensors", "torch", "transformers")
@@ -30,12 +31,63 @@ MAKE = "python -m venv llmcompressor && llmcompressor/bin/pip install llmcompres
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a plugin asks of llm-compressor.
+class Compressed(Plugin):
+    """What the plugins that llm-compressor quantizes for have in common.
 
-    ``modifiers``: class name -> arguments, in order. ``recipe`` is raised when the plugin changes
-    what it writes. ``source``: of the calibration text, None: it needs none.
+    ``calibration``: ``domains`` (worked training examples), ``self`` (the model's own answers to
+    them) or a text file; ``calibration_samples`` of them, drawn with ``seed``. ``python``: the
+    interpreter of llm-compressor's environment.
     """
+
+    calibration: str = "domains"
+    calibration_samples: int = 128
+    seed: int = 0
+    python: str = ""
+
+    method: ClassVar[str]
+    bits: ClassVar[int]
+    recipe: ClassVar[int] = 1
+    """Raised when ``modifiers`` changes what it writes for the same options."""
+
+    def __post_init__(self) -> None:
+        self._source().check()
+
+    def modifiers(self) -> Mapping[str, Mapping[str, Any]]:
+        """llm-compressor's modifiers in order: class name -> arguments."""
+        raise NotImplementedError
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether these modifiers look at text."""
+        return True
+
+    @hookimpl
+    def ablate_requirements(self, engine: str) -> Requirements:
+        return requirements(self.method, self.python)
+
+    @hookimpl
+    def ablate_load_model(self, model: ModelSpec, device: str) -> Any:
+        from ablate.quantization.checkpoint import load  # torch: only when a trial opens
+
+        return load(self._quantized(model), model.dtype, device)
+
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        from ablate.quantization.evidence import evidence
+
+        return evidence(self.method, state.components["model"], self.bits)
+
+    def _source(self) -> Source:
+        return Source(self.calibration, self.calibration_samples, self.seed)
+
+    def _quantized(self, model: ModelSpec) -> Path:
+        job = Job(self.method, self.recipe, self.modifiers(), self._source())
+        return quantized(job if self.calibrated else replace(job, source=None), self.python, model)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked of llm-compressor. ``source``: of the calibration text, None: it needs none."""
 
     method: str
     recipe: int

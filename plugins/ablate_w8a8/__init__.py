@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ablate.plugins import Plugin, hookimpl
-from ablate.quantization import llmcompressor
-from ablate.quantization.calibration import Source
-from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
-
-RECIPE = 1  # raised when the job below changes what it writes
+from ablate.quantization.llmcompressor import Compressed
 
 
 @dataclass(frozen=True)
-class W8a8(Plugin):
+class W8a8(Compressed):
     """Weights and inputs of every linear layer in 8-bit integers: SmoothQuant, then GPTQ.
 
     Weights have a scale a row, inputs one a token, found while running. ``smoothing``: how much of
@@ -25,45 +21,17 @@ class W8a8(Plugin):
     """
 
     smoothing: float = 0.8
-    calibration: str = "domains"
-    calibration_samples: int = 128
-    seed: int = 0
-    python: str = ""
 
-    source: ClassVar[str] = (
-        "Xiao et al. 2022, SmoothQuant (2211.10438); Frantar et al. 2022 (2210.17323)"
-    )
+    method: ClassVar[str] = "w8a8"
+    bits: ClassVar[int] = 8
+    source: ClassVar[str] = "Xiao et al. 2022, SmoothQuant (2211.10438), and GPTQ (2210.17323)"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 <= self.smoothing <= 1:
             raise ValueError(f"smoothing must be from 0 to 1, not {self.smoothing}")
-        self._source().check()
 
-    @hookimpl
-    def ablate_requirements(self, engine: str) -> Requirements:
-        return llmcompressor.requirements("w8a8", self.python)
-
-    @hookimpl
-    def ablate_load_model(self, model: ModelSpec, device: str) -> Any:
-        from ablate.quantization.checkpoint import load  # torch: only when a trial opens
-
-        return load(llmcompressor.quantized(self._job(), self.python, model), model.dtype, device)
-
-    @hookimpl
-    def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        from ablate.quantization.evidence import evidence
-
-        return evidence("w8a8", state.components["model"], 8)
-
-    def _source(self) -> Source:
-        return Source(self.calibration, self.calibration_samples, self.seed)
-
-    def _job(self) -> llmcompressor.Job:
+    def modifiers(self) -> Mapping[str, Mapping[str, Any]]:
         smooth = {"SmoothQuantModifier": {"smoothing_strength": self.smoothing}}
         gptq = {"GPTQModifier": {"targets": "Linear", "scheme": "W8A8", "ignore": ["lm_head"]}}
-        return llmcompressor.Job(
-            "w8a8",
-            RECIPE,
-            {**(smooth if self.smoothing else {}), **gptq},
-            self._source(),
-        )
+        return {**(smooth if self.smoothing else {}), **gptq}
