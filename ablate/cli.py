@@ -224,8 +224,8 @@ def _remove_artifacts(args: argparse.Namespace) -> int:
 
     if args.all == bool(args.names):
         raise AblateError("say which artefacts to delete: names, or --all")
-    found = kept() if args.all else list({find(n).name: find(n) for n in args.names}.values())
-    for one in found:
+    found = kept() if args.all else [find(name) for name in args.names]
+    for one in {one.name: one for one in found}.values():
         remove(one)
         print(f"deleted {one.name}")
     return 0

@@ -190,6 +190,7 @@ class _Settings:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
+        self._wrong = value_problems(recipe)  # reported by itself
         self._applied: dict[str, tuple[Recipe | None, list[str]]] = {}
 
     def applied(self, combination: Combination) -> tuple[Recipe | None, list[str]]:
@@ -204,9 +205,8 @@ class _Settings:
     def check(self, level: Level, components: Components) -> None:
         """Report what is wrong with one level by itself."""
         recipe, problems = self.applied((level,))
-        of_recipe = value_problems(self._recipe)
         for problem in problems:
-            if problem not in of_recipe:  # reported by itself
+            if problem not in self._wrong:
                 components.problem(f"{level.where}.set: {problem}")
         if level.settings and recipe == self._recipe:
             components.problem(f"{level.where}.set: changes nothing; the recipe says the same")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from ablate.artifacts import kept
 from ablate.engines.local.loading import load_model
@@ -21,6 +20,7 @@ from ablate.types import EvidenceState, ModelSpec
 from ablate_fp8 import Fp8
 from ablate_w4a16 import W4a16
 from ablate_w8a8 import W8a8
+from tests.quantized import apart
 
 PYTHON = os.environ.get("ABLATE_TEST_LLMCOMPRESSOR", "")
 MODEL = Path(__file__).parent.parent / "ablate" / "models" / "tiny-reasoner"
@@ -52,13 +52,6 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield
 
 
-def logits(model: Any) -> torch.Tensor:
-    ids = torch.randint(10, 500, (2, 24), generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        found: torch.Tensor = model(input_ids=ids, use_cache=False).logits.float()
-    return found
-
-
 @pytest.mark.parametrize(
     ("make", "bits", "within"),
     [
@@ -77,8 +70,7 @@ def test_a_checkpoint_is_made_kept_and_run(make: Make, bits: float, within: floa
     assert evidence.applied is True
     assert evidence.numbers["quantized_linears"] == evidence.numbers["linears"] == 28
     assert evidence.numbers["bits_per_weight"] == pytest.approx(bits, abs=0.05)
-    before, after = logits(plain), logits(model)
-    assert 0 < float((after - before).norm() / before.norm()) < within
+    assert 0 < apart(plain, model) < within
     newest, *_ = kept()
     config = json.loads((newest.path / "config.json").read_text())
     assert config["quantization_config"]["quant_method"] == "compressed-tensors"

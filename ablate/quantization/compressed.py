@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,15 +21,8 @@ FORMATS = {
 """Layout -> the bits and the kind of its codes."""
 
 
-@dataclass(frozen=True)
-class Compression:
-    """A checkpoint's one group of quantized layers. ``format``: how their tensors are laid out."""
-
-    format: str
-
-
-def compression(config: dict[str, Any]) -> Compression:
-    """Raises ValueError for what is not read here."""
+def compression(config: dict[str, Any]) -> str:
+    """The layout of a checkpoint's one group of layers; ValueError for what is not read here."""
     groups = list(config["config_groups"].values())
     if len(groups) != 1:
         raise ValueError(f"cannot read {METHOD} checkpoints with {len(groups)} groups of layers")
@@ -40,18 +32,18 @@ def compression(config: dict[str, Any]) -> Compression:
     if FORMATS.get(layout) != (bits, kind) or not weights["symmetric"]:
         how = "symmetric" if weights["symmetric"] else "asymmetric"
         raise ValueError(f"cannot read {how} {bits}-bit {kind} weights in the layout {layout!r}")
-    return Compression(layout)
+    return layout
 
 
 def layers(
-    tensors: MutableMapping[str, Tensor], how: Compression, dtype: torch.dtype
+    tensors: MutableMapping[str, Tensor], layout: str, dtype: torch.dtype
 ) -> dict[str, nn.Module]:
     """Every quantized layer by name; their tensors are taken out of ``tensors``."""
     names = [n.removesuffix(".weight_scale") for n in tensors if n.endswith(".weight_scale")]
-    if how.format == "int-quantized":
+    if layout == "int-quantized":
         groups = (_int8(tensors, group, dtype) for group in _sharing(names))
         return {name: layer for group in groups for name, layer in group.items()}
-    make = _float8 if how.format == "float-quantized" else _int4
+    make = _float8 if layout == "float-quantized" else _int4
     return {name: make(tensors, name, dtype) for name in names}
 
 

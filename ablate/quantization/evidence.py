@@ -6,16 +6,15 @@ from typing import Any
 
 from torch import nn
 
+from ablate.quantization.linears import plain_linears
 from ablate.tensors import held_bytes
 from ablate.types import Evidence
 
 
 def evidence(plugin: str, model: Any, bits: int) -> Evidence:
     """Counts quantized against all linear layers; the output layer is not one of them."""
-    head = model.get_output_embeddings()
     quantized = [m for m in model.modules() if _codes(m)]
-    plain = [m for m in model.modules() if isinstance(m, nn.Linear) and m is not head]
-    linears = {*quantized, *plain}
+    linears = {*quantized, *plain_linears(model).values()}
     held, all_held = held_bytes(*quantized), held_bytes(model)
     weights = sum(m.in_features * m.out_features for m in quantized)
     kernel = _kernel(quantized[0]) if quantized else "none"

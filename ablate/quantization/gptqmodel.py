@@ -11,7 +11,6 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +24,9 @@ from ablate.artifacts import (
 from ablate.child import run_module
 from ablate.lifeline import exit_with_parent
 from ablate.quantization.calibration import DOMAINS, OWN, Source, calibration, token_rows
-from ablate.types import ModelSpec, Requirements
+from ablate.types import ModelSpec
 
 PACKAGES = ("gptqmodel", "accelerate")
-
-
-def requirements(extra: str) -> Requirements:
-    """A problem with its remedy where the libraries are missing."""
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if not missing:
-        return Requirements()
-    hint = f'pip install "ablate-inference[{extra}]"'
-    return Requirements(problems=(f"{' and '.join(missing)} is not installed: {hint}",))
 
 
 def quantized(

@@ -1,9 +1,11 @@
-"""Linear layers that hold integer weights on a CPU.
+"""A model's linear layers, and ones that hold integer weights on a CPU.
 
 Shapes: K input features, N output features, g group size, m rows of the input.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,16 @@ KERNEL_GROUPS = (256, 128, 64, 32)
 # From this many rows on, turning the weight back once costs less than the int4 kernel's arithmetic,
 # which grows faster with the rows than that of a bfloat16 product.
 DENSE_ROWS = 128
+
+
+def plain_linears(model: Any) -> dict[str, nn.Linear]:
+    """A model's linear layers by name, but for the output layer, often the embedding as well."""
+    head = model.get_output_embeddings()
+    return {
+        name: layer
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear) and layer is not head
+    }
 
 
 class Int4Linear(nn.Module):

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -81,8 +81,9 @@ class Compressed(Plugin):
         return Source(self.calibration, self.calibration_samples, self.seed)
 
     def _quantized(self, model: ModelSpec) -> Path:
-        job = Job(self.method, self.recipe, self.modifiers(), self._source())
-        return quantized(job if self.calibrated else replace(job, source=None), self.python, model)
+        source = self._source() if self.calibrated else None
+        job = Job(self.method, self.recipe, self.modifiers(), source)
+        return quantized(job, self.python, model)
 
 
 @dataclass(frozen=True)

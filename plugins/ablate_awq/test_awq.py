@@ -69,11 +69,11 @@ def test_options_are_checked(options: dict[str, Any], message: str) -> None:
 
 
 def test_a_missing_extra_is_a_problem_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate.quantization.gptqmodel.find_spec", lambda name: None)
+    monkeypatch.setattr("ablate.quantization.extras.find_spec", lambda name: None)
     (problem,) = Awq().ablate_requirements("local").problems
     assert "gptqmodel" in problem
     assert 'pip install "ablate-inference[awq]"' in problem
-    monkeypatch.setattr("ablate.quantization.gptqmodel.find_spec", lambda name: object())
+    monkeypatch.setattr("ablate.quantization.extras.find_spec", lambda name: object())
     assert Awq().ablate_requirements("local").problems == ()
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, ClassVar, Literal, get_args
 
 from ablate.plugins import Plugin, hookimpl
+from ablate.quantization.extras import requirements
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 Scheme = Literal["int8", "nf4", "fp4"]
@@ -38,11 +38,7 @@ class Bnb(Plugin):
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
-        missing = [name for name in PACKAGES if find_spec(name) is None]
-        if not missing:
-            return Requirements()
-        hint = 'pip install "ablate-inference[bnb]"'
-        return Requirements(problems=(f"{' and '.join(missing)} is not installed: {hint}",))
+        return requirements("bnb", PACKAGES)
 
     @hookimpl
     def ablate_load_model(self, model: ModelSpec, device: str) -> Any:

@@ -9,6 +9,7 @@ import pytest
 
 from ablate.types import EvidenceState, ModelSpec
 from ablate_bnb import Bnb
+from tests.quantized import apart
 
 MODEL = Path(__file__).parents[2] / "ablate" / "models" / "tiny-reasoner"
 SPEC = ModelSpec("tiny-reasoner", str(MODEL), dtype="bfloat16")
@@ -28,17 +29,9 @@ def test_options_are_checked(options: dict[str, Any], message: str) -> None:
 
 
 def test_a_missing_extra_is_a_problem_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate_bnb.find_spec", lambda name: None)
+    monkeypatch.setattr("ablate.quantization.extras.find_spec", lambda name: None)
     (problem,) = Bnb().ablate_requirements("local").problems
     assert 'pip install "ablate-inference[bnb]"' in problem
-
-
-def logits(model: Any) -> Any:
-    import torch
-
-    ids = torch.randint(10, 500, (2, 24), generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        return model(input_ids=ids, use_cache=False).logits.float()
 
 
 @pytest.mark.extra
@@ -60,8 +53,7 @@ def test_every_layer_is_quantized_and_the_model_still_speaks(
 
     plugin, plain = Bnb(**options), load_model(SPEC, "cpu")
     model = plugin.ablate_load_model(SPEC, "cpu")
-    before, after = logits(plain), logits(model)
-    assert 0 < float((after - before).norm() / before.norm()) < within
+    assert 0 < apart(plain, model) < within
     bare = plugin.ablate_evidence(EvidenceState("local", "warmup", {"model": plain}, {}))
     found = plugin.ablate_evidence(EvidenceState("local", "warmup", {"model": model}, {}))
     assert (bare.applied, found.applied) == (False, True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ablate.plugins import Plugin, hookimpl
+from ablate.quantization.extras import requirements
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 PACKAGES = ("gguf", "accelerate")
@@ -27,11 +27,7 @@ class Gguf(Plugin):
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
-        problems = []
-        missing = [name for name in PACKAGES if find_spec(name) is None]
-        if missing:
-            hint = 'pip install "ablate-inference[gguf]"'
-            problems.append(f"{' and '.join(missing)} is not installed: {hint}")
+        problems = [*requirements("gguf", PACKAGES).problems]
         if not Path(self.file).expanduser().is_file():
             problems.append(f"gguf.file: there is no file {self.file}")
         return Requirements(problems=tuple(problems))

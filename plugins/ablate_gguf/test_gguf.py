@@ -12,6 +12,7 @@ import pytest
 from ablate.errors import TrialError
 from ablate.types import EvidenceState, ModelSpec
 from ablate_gguf import Gguf
+from tests.quantized import apart, logits
 
 MODELS = Path(__file__).parents[2] / "ablate" / "models"
 SPEC = ModelSpec("tiny-draft", str(MODELS / "tiny-draft"), dtype="float32")
@@ -32,7 +33,7 @@ NAMES: Mapping[str, str] = {
 def test_a_missing_extra_or_file_is_a_problem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ablate_gguf.find_spec", lambda name: None)
+    monkeypatch.setattr("ablate.quantization.extras.find_spec", lambda name: None)
     missing, gone = Gguf(str(tmp_path / "a.gguf")).ablate_requirements("local").problems
     assert 'pip install "ablate-inference[gguf]"' in missing
     assert "there is no file" in gone
@@ -94,14 +95,6 @@ def draft() -> Any:
     return plain(MODELS / "tiny-draft")
 
 
-def logits(model: Any) -> Any:
-    import torch
-
-    ids = torch.randint(10, 500, (2, 24), generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        return model(input_ids=ids, use_cache=False).logits.float()
-
-
 @pytest.mark.extra
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("kind", "bits", "within"), [("Q8_0", 8.5, 0.05), ("Q4_0", 4.5, 0.9)])
@@ -113,8 +106,7 @@ def test_the_files_weights_are_the_ones_in_use(
     plugin = Gguf(str(file))
     assert plugin.ablate_requirements("local").problems == ()
     model = plugin.ablate_load_model(SPEC, "cpu")
-    before, after = logits(draft), logits(model)
-    assert 0 < float((after - before).norm() / before.norm()) < within
+    assert 0 < apart(draft, model) < within
     found = plugin.ablate_evidence(EvidenceState("local", "warmup", {"model": model}, {}))
     assert found.applied is True
     assert found.numbers["bits_per_weight"] == bits

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from ablate.plugins import Plugin, hookimpl
 from ablate.quantization.calibration import Source
-from ablate.quantization.gptqmodel import quantized, requirements
+from ablate.quantization.extras import requirements
+from ablate.quantization.gptqmodel import PACKAGES, quantized
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 BITS = (3, 4, 8)
@@ -44,7 +45,7 @@ class Gptq(Plugin):
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
-        return requirements("gptq")
+        return requirements("gptq", PACKAGES)
 
     @hookimpl
     def ablate_load_model(self, model: ModelSpec, device: str) -> Any:

@@ -40,7 +40,7 @@ def test_options_are_checked(options: dict[str, Any], message: str) -> None:
 
 
 def test_a_missing_extra_is_a_problem_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate.quantization.gptqmodel.find_spec", lambda name: None)
+    monkeypatch.setattr("ablate.quantization.extras.find_spec", lambda name: None)
     (problem,) = Gptq().ablate_requirements("local").problems
     assert 'pip install "ablate-inference[gptq]"' in problem
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ablate.errors import TrialError
+from ablate.quantization.linears import plain_linears
 from ablate.types import Evidence
 
 
@@ -38,7 +39,7 @@ def round_linears(model: Any, bits: int, group_size: int) -> None:
 
     The output layer often is the embedding as well. Raises TrialError as above.
     """
-    for name, layer in _linears(model):
+    for name, layer in plain_linears(model).items():
         try:
             layer.weight.copy_(round_to_nearest(layer.weight, bits, group_size))
         except ValueError as error:
@@ -47,7 +48,7 @@ def round_linears(model: Any, bits: int, group_size: int) -> None:
 
 def evidence(model: Any, bits: int, group_size: int) -> Evidence:
     """Counts the layers in which no group has more different values than ``bits`` allow."""
-    linears = [layer for _, layer in _linears(model)]
+    linears = plain_linears(model).values()
     rounded = sum(most_values(layer.weight, group_size) <= 2**bits for layer in linears)
     return Evidence(
         "rtn",
@@ -62,12 +63,3 @@ def most_values(weight: Tensor, group_size: int) -> int:
     width = weight.shape[1] if group_size == -1 else group_size
     ordered = weight.reshape(-1, width).sort(1).values
     return int((ordered.diff(dim=1) != 0).sum(1).max()) + 1
-
-
-def _linears(model: Any) -> list[tuple[str, nn.Linear]]:
-    head = model.get_output_embeddings()
-    return [
-        (name, layer)
-        for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear) and layer is not head
-    ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, ClassVar, Literal, get_args
 
 from ablate.plugins import Plugin, hookimpl
+from ablate.quantization.extras import requirements
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 Scheme = Literal["int8", "int4", "int8_dynamic", "float8", "float8_dynamic"]
@@ -38,10 +38,7 @@ class Torchao(Plugin):
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
-        if find_spec("torchao") is not None:
-            return Requirements()
-        hint = 'pip install "ablate-inference[torchao]"'
-        return Requirements(problems=(f"torchao is not installed: {hint}",))
+        return requirements("torchao", ["torchao"])
 
     @hookimpl
     def ablate_load_model(self, model: ModelSpec, device: str) -> Any:

@@ -17,6 +17,7 @@ from torchao.quantization import (
 )
 
 from ablate.errors import TrialError
+from ablate.quantization.linears import plain_linears
 
 PLAIN: Mapping[str, Callable[[], Any]] = {
     "int8": Int8WeightOnlyConfig,
@@ -28,7 +29,7 @@ PLAIN: Mapping[str, Callable[[], Any]] = {
 
 def quantize(model: Any, scheme: str, group_size: int, compiled: bool) -> None:
     """Quantize a loaded model's linear layers in place. Raises TrialError where they cannot be."""
-    layers = linears(model)
+    layers = plain_linears(model)
     _check(model, layers, scheme, group_size)
     chosen = set(layers.values())
     config = _int4(model.device, group_size) if scheme == "int4" else PLAIN[scheme]()
@@ -39,16 +40,6 @@ def quantize(model: Any, scheme: str, group_size: int, compiled: bool) -> None:
     if compiled:
         for layer in chosen:
             layer.compile(dynamic=True)
-
-
-def linears(model: Any) -> dict[str, nn.Linear]:
-    """Every linear layer by name, but for the output layer, which often is the embedding too."""
-    head = model.get_output_embeddings()
-    return {
-        name: layer
-        for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear) and layer is not head
-    }
 
 
 def _check(model: Any, layers: Mapping[str, nn.Linear], scheme: str, group_size: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 from ablate.errors import TrialError
 from ablate.types import EvidenceState, ModelSpec
 from ablate_torchao import Torchao
+from tests.quantized import apart
 
 MODEL = Path(__file__).parents[2] / "ablate" / "models" / "tiny-reasoner"
 SPEC = ModelSpec("tiny-reasoner", str(MODEL), dtype="bfloat16")
@@ -29,7 +30,7 @@ def test_options_are_checked(options: dict[str, Any], message: str) -> None:
 
 
 def test_a_missing_extra_is_a_problem_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate_torchao.find_spec", lambda name: None)
+    monkeypatch.setattr("ablate.quantization.extras.find_spec", lambda name: None)
     (problem,) = Torchao().ablate_requirements("local").problems
     assert 'pip install "ablate-inference[torchao]"' in problem
 
@@ -40,14 +41,6 @@ def plain() -> Any:
     from ablate.engines.local.loading import load_model
 
     return load_model(SPEC, "cpu")
-
-
-def logits(model: Any) -> Any:
-    import torch
-
-    ids = torch.randint(10, 500, (2, 24), generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        return model(input_ids=ids, use_cache=False).logits.float()
 
 
 @pytest.mark.extra
@@ -67,8 +60,7 @@ def test_every_layer_is_quantized_and_the_model_still_speaks(
     assert evidence.numbers["quantized_linears"] == evidence.numbers["linears"] == 28
     assert evidence.numbers["bits_per_weight"] == pytest.approx(bits, abs=0.01)
     assert evidence.numbers["weight_bytes"] < 0.6 * 6_559_232
-    before, after = logits(plain), logits(model)
-    assert 0 < float((after - before).norm() / before.norm()) < within
+    assert 0 < apart(plain, model) < within
 
 
 @pytest.mark.extra
