@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 
 from ablate.engines.base import Engine
 from ablate.errors import AblateError
@@ -11,14 +12,56 @@ from ablate.plugins import (
     Plugin,
     capability_conflicts,
     claim_conflicts,
+    hooks_of,
     merge_engine_args,
     supports,
 )
+from ablate.types import ModelSpec
+
+ENGINE_ARGS = "ablate_engine_args"
+NOBODY = ModelSpec("", "")
 
 
 def supporting(plugin: type[Plugin], engines: Mapping[str, type[Engine]]) -> list[str]:
-    """The engines that a plugin works with: those that call a hook it implements."""
-    return [name for name, engine in engines.items() if supports(plugin, engine.calls)]
+    """The engines that a plugin works with, as ``columns`` names them."""
+    return [
+        name for name, (cls, backend) in columns(engines).items() if _fits(plugin, cls, backend)
+    ]
+
+
+def columns(
+    engines: Mapping[str, type[Engine]],
+) -> dict[str, tuple[type[Engine], str | None]]:
+    """The support matrix's columns: engines, those with several back ends once for each."""
+    found: dict[str, tuple[type[Engine], str | None]] = {}
+    for name, cls in engines.items():
+        if not cls.backends:
+            found[name] = (cls, None)
+        for backend in cls.backends:
+            found[name if backend == name else f"{name}: {backend}"] = (cls, backend)
+    return found
+
+
+def _fits(plugin: type[Plugin], engine: type[Engine], backend: str | None) -> bool:
+    if supports(plugin, engine.calls - {ENGINE_ARGS}):
+        return True
+    if backend is None or not supports(plugin, engine.calls):
+        return False
+    try:
+        args = ArmPlugins({"it": example(plugin)}).engine_args(backend, NOBODY)["it"]
+    except Exception:  # it has options that no example can be made of: its arms are asked
+        return True
+    return args is not None
+
+
+def example(plugin: type[Plugin]) -> Plugin:
+    """The plugin with its default options, text where text must be given."""
+    needed = [
+        f.name
+        for f in fields(plugin)
+        if f.init and f.default is MISSING and f.default_factory is MISSING
+    ]
+    return plugin(**dict.fromkeys(needed, "example"))
 
 
 def incompatibilities(
@@ -26,22 +69,52 @@ def incompatibilities(
     name: str,
     engine: Engine,
     engines: Mapping[str, type[Engine]],
+    model: ModelSpec = NOBODY,
 ) -> list[str]:
     """Sentences for all that keeps ``plugins`` from working together in the engine ``name``."""
-    problems = [
-        f"{plugin_name!r} does not support engine {name!r}; "
-        f"it supports: {', '.join(supporting(type(plugin), engines)) or 'none that is installed'}"
-        for plugin_name, plugin in plugins.items()
-        if not supports(type(plugin), engine.calls)
-    ]
-    problems += claim_conflicts(plugins, engine.calls)
     try:
-        arm = ArmPlugins(plugins)
-        problems += capability_conflicts(arm.requirements(name), name, engine.capabilities)
-        if "ablate_engine_args" in engine.calls:
-            problems += merge_engine_args(arm.engine_args(name))[1]
+        return _incompatibilities(plugins, name, engine, engines, model)
     except AblateError as error:
-        problems.append(str(error))
+        return [str(error)]
     except Exception as error:  # a third party's hook can fail in any way
-        problems.append(f"a plugin failed while planning: {type(error).__name__}: {error}")
+        return [f"a plugin failed while planning: {type(error).__name__}: {error}"]
+
+
+def _incompatibilities(
+    plugins: Mapping[str, Plugin],
+    name: str,
+    engine: Engine,
+    engines: Mapping[str, type[Engine]],
+    model: ModelSpec,
+) -> list[str]:
+    arm = ArmPlugins(plugins)
+    by_plugin = arm.engine_args(engine.backend, model) if ENGINE_ARGS in engine.calls else {}
+    called = engine.calls - {ENGINE_ARGS}
+    strangers = [
+        plugin
+        for plugin in plugins
+        if by_plugin.get(plugin) is None and not supports(type(plugins[plugin]), called)
+    ]
+    problems = [_stranger(s, plugins[s], name, engine, engines) for s in strangers]
+    problems += claim_conflicts(plugins, engine.calls)
+    asked = arm.requirements(engine.backend)
+    problems += capability_conflicts(asked, engine.backend, engine.capabilities)
+    if ENGINE_ARGS in engine.calls and not strangers:
+        merged, conflicts = merge_engine_args({n: a for n, a in by_plugin.items() if a})
+        problems += conflicts
+        problems += engine.problems(merged)
     return problems
+
+
+def _stranger(
+    name: str, plugin: Plugin, engine_name: str, engine: Engine, engines: Mapping[str, type[Engine]]
+) -> str:
+    known = ", ".join(supporting(type(plugin), engines)) or "none that is installed"
+    shown = (
+        engine_name
+        if engine.backend in (engine_name, "local")
+        else (f"{engine_name}: {engine.backend}")
+    )
+    refused = ENGINE_ARGS in hooks_of(plugin) and shown in known.split(", ")
+    options = " with these options" if refused else ""
+    return f"{name!r} does not support engine {shown!r}{options}; it supports: {known}"

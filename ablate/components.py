@@ -16,6 +16,7 @@ from ablate.options import build
 from ablate.plugins import Installed, Kind, Plugin
 from ablate.problems import problems_of
 from ablate.recipe import Recipe
+from ablate.types import ModelSpec
 
 
 class Components:
@@ -56,9 +57,12 @@ class Components:
         found = {n: self._domain(n, options) for n, options in recipe.domains.items()}
         return {name: domain for name, domain in found.items() if domain}
 
-    def model(self, recipe: Recipe, engine: Engine | None) -> None:
-        """Check the model's name and files."""
-        self._once(f"model {recipe.model} {engine}", lambda: _model(recipe, engine))
+    def model(self, recipe: Recipe, engine: Engine | None) -> ModelSpec:
+        """The model, its name and files checked; an empty one where they are wrong."""
+        found: ModelSpec | None = self._once(
+            f"model {recipe.model} {engine}", lambda: _model(recipe, engine)
+        )
+        return found or ModelSpec("", "")
 
     def _domain(self, name: str, options: Mapping[str, Any]) -> Domain | None:
         domain: Domain | None = self._component("domain", name, options, f"domains.{name}")
@@ -114,12 +118,12 @@ def _domain_problems(name: str, domain: Domain) -> list[str]:
     return found + [f"{where}: its problems say that they are of domain {s!r}" for s in strays]
 
 
-def _model(recipe: Recipe, engine: Engine | None) -> tuple[None, list[str]]:
+def _model(recipe: Recipe, engine: Engine | None) -> tuple[ModelSpec | None, list[str]]:
     try:
-        resolve_model(recipe.model, on_host=engine is not None and _holds_on_host(engine))
+        on_host = engine is not None and _holds_on_host(engine)
+        return resolve_model(recipe.model, on_host=on_host), []
     except AblateError as error:
         return None, list(getattr(error, "problems", [str(error)]))
-    return None, []
 
 
 def _holds_on_host(engine: Engine) -> bool:

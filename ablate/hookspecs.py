@@ -67,11 +67,18 @@ def ablate_schedule(cache: KVStore, limits: Limits) -> Scheduler:
 
 
 @hookspec
-def ablate_engine_args(engine: str) -> Mapping[str, Any]:
+def ablate_engine_args(engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
     """Arguments for an engine that owns its loop (vLLM and the servers).
 
-    Called when such an engine opens. The mappings of all plugins are merged by dotted leaf
+    ``engine`` is the back end whose arguments are asked for: ``vllm`` (in-process and server),
+    ``sglang``, ``lmdeploy`` or ``llama_cpp``; ``model`` the recipe's. Returns the arguments as that
+    back end names them (vLLM: of ``EngineArgs``; the others: command-line flags, with underscores),
+    or None if the plugin does not support it. The mappings of all plugins are merged by dotted leaf
     (``speculative_config.method``); a leaf that two plugins set is a conflict naming both.
+
+    Called when the recipe is planned and again when the engine opens, so it must be quick: a value
+    that takes work, such as the folder of a quantized model (``model``), is given as a function
+    without arguments, which is called as the engine opens.
     """
     raise NotImplementedError
 
@@ -80,6 +87,7 @@ def ablate_engine_args(engine: str) -> Mapping[str, Any]:
 def ablate_requirements(engine: str) -> Requirements:
     """What the plugin needs of the engine, what it takes away, and what stands in its way.
 
+    ``engine`` is ``local``, or the back end as in ``ablate_engine_args``.
     Called when a recipe is planned, before anything is loaded: it must not import torch. Problems
     such as a missing package or unfit hardware go into ``Requirements.problems``.
     """

@@ -170,11 +170,11 @@ def _arm(
     engine = components.engine(applied)
     arrival = components.arrival(applied)
     domains = components.domains(applied)
-    components.model(applied, engine)
+    model = components.model(applied, engine)
     if engine is None or arrival is None:
         return None, problems
     plugins = {n: p for level in combination for n, p in level.plugins.items()}
-    problems += incompatibilities(plugins, applied.engine[0], engine, components.engines())
+    problems += incompatibilities(plugins, applied.engine[0], engine, components.engines(), model)
     info = ArmInfo(
         id=name,
         levels=dict.fromkeys(applied.factors, OFF) | {c.factor: c.label for c in combination},

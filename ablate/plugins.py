@@ -21,7 +21,7 @@ import pluggy
 from ablate import hookspecs
 from ablate.errors import AblateError, TrialError
 from ablate.hookspecs import COMPONENT_HOOKS, HOOKS, PROJECT, hookimpl
-from ablate.types import Evidence, EvidenceState, Requirements
+from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 __all__ = ["Plugin", "Registry", "hookimpl"]
 
@@ -183,10 +183,12 @@ class ArmPlugins:
         asked = {n: self._ask_one(n, "ablate_requirements", engine=engine) for n in self.plugins}
         return {n: r if r is not None else Requirements() for n, r in asked.items()}
 
-    def engine_args(self, engine: str) -> dict[str, Mapping[str, Any]]:
-        """Each plugin's engine arguments, for those that have any."""
-        asked = {n: self._ask_one(n, "ablate_engine_args", engine=engine) for n in self.plugins}
-        return {n: a for n, a in asked.items() if a}
+    def engine_args(self, engine: str, model: ModelSpec) -> dict[str, Mapping[str, Any] | None]:
+        """Each plugin's arguments for a back end; None: it does not support it."""
+        return {
+            name: self._ask_one(name, "ablate_engine_args", engine=engine, model=model)
+            for name in self.plugins
+        }
 
     def evidence(self, state: EvidenceState) -> tuple[Evidence, ...]:
         """Each plugin's evidence. Raises TrialError for one that has none or was not applied."""
@@ -262,6 +264,14 @@ def merge_engine_args(
     return merged, problems
 
 
+def made(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Engine arguments with the values that are functions called; may take long."""
+    return {
+        key: made(value) if isinstance(value, Mapping) else value() if callable(value) else value
+        for key, value in args.items()
+    }
+
+
 def _leaves(args: Mapping[str, Any], prefix: str = "") -> Sequence[tuple[str, Any]]:
     out: list[tuple[str, Any]] = []
     for key, value in args.items():
@@ -277,6 +287,6 @@ def _set_leaf(target: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def supports(plugin: type[Plugin], engine_calls: frozenset[str]) -> bool:
-    """A plugin supports an engine if it implements a working hook that the engine calls."""
+    """Whether a plugin implements a working hook that the engine calls."""
     working = set(hooks_of(plugin)) - {"ablate_requirements", "ablate_evidence", "ablate_register"}
     return bool(working & engine_calls)

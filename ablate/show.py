@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablate.artifacts import Kept
-from ablate.compatibility import supporting
+from ablate.compatibility import columns, supporting
 from ablate.estimate import Estimate, estimate
 from ablate.levels import Level
 from ablate.options import describe, text
@@ -66,11 +66,8 @@ def print_plugins(installed: Installed, console: Console) -> None:
     for found in installed.found:
         if found.plugin:
             console.print(_plugin(found, found.plugin, engines))
-    marks = [
-        [name, *("yes" if engine in supporting(plugin, engines) else "-" for engine in engines)]
-        for name, plugin in installed.optimizations.items()
-    ]
-    console.print(_titled("Supported engines", ("plugin", *engines), marks))
+    heads, marks = support_matrix(installed)
+    console.print(_titled("Supported engines", heads, marks))
     for kind, title in REGISTERED.items():
         known = installed.registry.all(kind)
         rows = [[name, _first_line(cls), _options(cls)] for name, cls in known.items()]
@@ -78,6 +75,17 @@ def print_plugins(installed: Installed, console: Console) -> None:
     broken = [[f.name, _origin(f), f.error or ""] for f in installed.found if f.error]
     if broken:
         console.print(_titled("Installed but broken", ("name", "from", "error"), broken))
+
+
+def support_matrix(installed: Installed) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Which optimization works with which engine: headings and rows, computed from the hooks."""
+    engines = installed.registry.all("engine")
+    names = tuple(columns(engines))
+    rows = []
+    for name, plugin in installed.optimizations.items():
+        fitting = supporting(plugin, engines)
+        rows.append([name, *("yes" if engine in fitting else "-" for engine in names)])
+    return ("plugin", *names), rows
 
 
 def print_artifacts(kept: Sequence[Kept], root: Path, console: Console) -> None:

@@ -199,11 +199,30 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class EngineFacts:
+    """What an engine that owns its loop says of itself once it is up; None: it does not say.
+
+    ``settings``: its arguments as it resolved them, under the names that its back end gives them,
+    dotted. ``linears``: how many linear layers of the model each kernel runs. ``quantized``: how
+    many of them hold codes. ``kv_bytes_per_token``: with scales, over all layers.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    linears: Mapping[str, int] | None = None
+    quantized: int | None = None
+    weight_bytes: int | None = None
+    kv_bytes_per_token: float | None = None
+    kv_cache_tokens: int | None = None
+
+
+@dataclass(frozen=True)
 class EvidenceState:
     """What a plugin may look at to prove itself.
 
-    ``components`` holds the trial's parts by name (the in-process engine: ``model``, ``cache``,
-    ``step``, ``scheduler``); ``counters`` the engine's totals since the stage began.
+    ``engine`` is ``local``, or the back end of an engine that owns its loop. ``components`` holds
+    the trial's parts by name: of the in-process engine ``model``, ``cache``, ``step`` and
+    ``scheduler``; of the others ``facts``, their ``EngineFacts``. ``counters``: the engine's totals
+    since the stage began.
     """
 
     engine: str

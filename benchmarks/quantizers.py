@@ -25,7 +25,7 @@ from ablate.engines.local.interfaces import Seq
 from ablate.engines.local.loading import load_model
 from ablate.engines.local.runner import ModelRunner
 from ablate.engines.local.slots import SlotStore
-from ablate.engines.local.text import Codebook
+from ablate.engines.text import Codebook
 from ablate.errors import AblateError
 from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import Plugin
@@ -147,7 +147,7 @@ def agreement(one: Any, other: Any, rows: Sequence[Tensor]) -> tuple[float, floa
 
 def rows_of(spec: ModelSpec, model: Any, problems: int) -> list[Tensor]:
     """Worked problems of the test splits as the model reads them."""
-    codebook = Codebook(spec, model)
+    codebook = Codebook(spec, model.generation_config)
     asked = [p for d in (Arithmetic(), Algebra(), Knowledge()) for p in d.problems()[:problems]]
     texts = (f"{p.prompt}\n{p.solution}" for p in asked)
     return [torch.tensor(codebook.prompt(text)) for text in texts]

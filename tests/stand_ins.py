@@ -11,7 +11,7 @@ from ablate.domains.base import Domain
 from ablate.engines.base import Engine, EngineContext, Session
 from ablate.hookspecs import COMPONENT_HOOKS
 from ablate.plugins import Found, Installed, Plugin, Registry, hookimpl
-from ablate.types import Problem, Requirements
+from ablate.types import ModelSpec, Problem, Requirements
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Server(Engine):
     """Owns its loop."""
 
     calls: ClassVar[frozenset[str]] = frozenset({"ablate_engine_args"})
+    backends: ClassVar[tuple[str, ...]] = ("server",)
 
     def open(self, context: EngineContext) -> Session:
         raise NotImplementedError
@@ -75,7 +76,7 @@ class Loader(Plugin):
         return object()
 
     @hookimpl
-    def ablate_engine_args(self, engine: str) -> Mapping[str, Any]:
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any]:
         return {"quantization": {"method": "loader"}}
 
 
@@ -88,7 +89,7 @@ class OtherLoader(Plugin):
         return object()
 
     @hookimpl
-    def ablate_engine_args(self, engine: str) -> Mapping[str, Any]:
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any]:
         return {"quantization": {"method": "other"}}
 
 

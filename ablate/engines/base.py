@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from ablate.plugins import ArmPlugins
 from ablate.types import Completion, EvidenceState, Load, ModelSpec, Sampling, Usage
@@ -37,6 +39,16 @@ class Session(ABC):
     def info(self) -> Mapping[str, str]:
         """What the engine says of itself: device, dtype, threads, kernels."""
 
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time that serving has taken so far, in this process unless the engine has others."""
+        return time.process_time()
+
+    @property
+    def peak_rss_bytes(self) -> int:
+        """Largest resident memory so far, of this process unless the engine has others."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
     @abstractmethod
     def run(
         self,
@@ -64,12 +76,26 @@ class Engine(ABC):
     """An engine as a recipe configures it: fields are its options.
 
     ``calls``: the hooks it calls, from which the support matrix is computed. ``capabilities``: what
-    plugins may need of it. ``preload``: modules imported once before trials are forked.
+    plugins may need of it. ``backends``: whose arguments an engine that owns its loop takes, if it
+    asks for ``ablate_engine_args``. ``preload``: modules imported once before trials are forked.
     """
 
     calls: ClassVar[frozenset[str]]
+    backends: ClassVar[tuple[str, ...]] = ()
     capabilities: ClassVar[frozenset[str]] = frozenset()
     preload: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def backend(self) -> str:
+        """What this engine runs on, as hooks are told; one of ``backends``, if it has any."""
+        return self.backends[0] if self.backends else "local"
+
+    def problems(self, args: Mapping[str, Any]) -> Sequence[str]:
+        """Sentences that stop an arm with these engine arguments, found before anything is loaded.
+
+        Values that are functions stand for what is made when the engine opens.
+        """
+        return ()
 
     @abstractmethod
     def open(self, context: EngineContext) -> Session:

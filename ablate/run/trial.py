@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 
@@ -58,7 +58,7 @@ def run_trial(
         traceback.print_exc()  # into the trial's log
         kind = "out_of_memory" if _is_out_of_memory(error) else "error"
         result = replace(blank, kind=kind, message=f"{type(error).__name__}: {error}")
-    directory.write_result(replace(result, peak_rss_bytes=_peak_rss()))
+    directory.write_result(result)
     return result
 
 
@@ -72,36 +72,35 @@ def _measure(
     report(Progress("loading"))
     began = time.perf_counter()
     plugins = ArmPlugins(arm.plugins)
-    session = arm.engine.open(_context(arm, plugins, load))
-    load_seconds = time.perf_counter() - began
-    report(Progress("warming up"))
-    _warm_up(session, arm, load)
-    plugins.evidence(session.evidence_state("warmup"))
-    gc.collect()
-    gc.freeze()  # what is loaded stays: collections during measuring need not look at it
-    writer = _Writer(arm, load, directory, report)
-    load_average = os.getloadavg()[0]
-    cpu = time.process_time()
-    counters = session.run(load, writer.completed, writer.sampled) if load.requests else {}
-    cpu = time.process_time() - cpu
-    writer.close()
-    evidence: tuple[Evidence, ...] = ()
-    if load.requests:
-        evidence = plugins.evidence(session.evidence_state("measured"))
-    result = replace(
-        blank,
-        status="ok",
-        running_time=writer.last_finished,
-        load_seconds=load_seconds,
-        weight_bytes=session.weight_bytes,
-        cpu_seconds=cpu,
-        load_average=load_average,
-        evidence=evidence,
-        counters=dict(counters),
-        info=dict(session.info),
-    )
-    session.close()
-    return result
+    with closing(arm.engine.open(_context(arm, plugins, load))) as session:
+        load_seconds = time.perf_counter() - began
+        report(Progress("warming up"))
+        _warm_up(session, arm, load)
+        plugins.evidence(session.evidence_state("warmup"))
+        gc.collect()
+        gc.freeze()  # what is loaded stays: collections during measuring need not look at it
+        writer = _Writer(arm, load, directory, report)
+        load_average = os.getloadavg()[0]
+        cpu = session.cpu_seconds
+        counters = session.run(load, writer.completed, writer.sampled) if load.requests else {}
+        cpu = session.cpu_seconds - cpu
+        writer.close()
+        evidence: tuple[Evidence, ...] = ()
+        if load.requests:
+            evidence = plugins.evidence(session.evidence_state("measured"))
+        return replace(
+            blank,
+            status="ok",
+            running_time=writer.last_finished,
+            load_seconds=load_seconds,
+            weight_bytes=session.weight_bytes,
+            peak_rss_bytes=session.peak_rss_bytes,
+            cpu_seconds=cpu,
+            load_average=load_average,
+            evidence=evidence,
+            counters=dict(counters),
+            info=dict(session.info),
+        )
 
 
 def _context(arm: Arm, plugins: ArmPlugins, load: Load) -> EngineContext:
@@ -190,10 +189,6 @@ class _Writer:
         self._records.close()
         self._usage.close()
         self._report(self._progress)
-
-
-def _peak_rss() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ablate.engines.local.clock import Clock
 from ablate.engines.local.interfaces import Chunk, DecodeStep, KVStore, Scheduler, Seq
-from ablate.engines.local.text import Codebook
+from ablate.engines.text import Codebook
 from ablate.types import Completion, FinishReason, Load, Request, Usage
 
 USAGE_INTERVAL = 0.05  # s between telemetry samples, beside those of every new peak

@@ -19,7 +19,7 @@ from ablate.engines.local.sampler import SeededSampler
 from ablate.engines.local.scheduler import QueueScheduler
 from ablate.engines.local.slots import SlotStore
 from ablate.engines.local.step import VerifyingStep
-from ablate.engines.local.text import Codebook
+from ablate.engines.text import Codebook
 from ablate.errors import TrialError
 from ablate.tensors import held_bytes
 from ablate.types import Completion, EvidenceState, Limits, Load, Usage
@@ -63,7 +63,9 @@ class LocalSession(Session):
         scheduler = plugins.component(
             "ablate_schedule", default_scheduler, cache=cache, limits=limits
         )
-        self._parts = Parts(cache, step, scheduler, Codebook(context.model, self.model))
+        self._parts = Parts(
+            cache, step, scheduler, Codebook(context.model, self.model.generation_config)
+        )
         self._next_id = 0
         self._counted: Mapping[str, float] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from ablate.errors import TrialError
 from ablate.thinking import THINK_CLOSE, THINK_OPEN
@@ -13,16 +13,20 @@ from ablate.types import ModelSpec
 
 
 class Codebook:
-    """A model's tokenizer with what serving needs of it."""
+    """A model's tokenizer with what serving needs of it.
 
-    def __init__(self, spec: ModelSpec, model: Any) -> None:
+    ``generation_config``: the loaded model's; None: that of the checkpoint's files.
+    """
+
+    def __init__(self, spec: ModelSpec, generation_config: Any = None) -> None:
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(
                 spec.path, revision=spec.revision, trust_remote_code=spec.trust_remote_code
             )
         except (OSError, ValueError) as error:
             raise TrialError(f"model {spec.name!r} has no usable tokenizer: {error}") from error
-        self.stop_ids = _stop_ids(model, self._tokenizer)
+        config = generation_config or _generation_config(spec)
+        self.stop_ids = _stop_ids(config, self._tokenizer)
         self._open = self._tokenizer.encode(THINK_OPEN, add_special_tokens=False)
         self._close = self._tokenizer.encode(THINK_CLOSE, add_special_tokens=False)
 
@@ -57,8 +61,21 @@ class Codebook:
         return None
 
 
-def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
-    configured = model.generation_config.eos_token_id
+def _generation_config(spec: ModelSpec) -> Any:
+    for kind in (GenerationConfig, AutoConfig):  # the second where there is no file for the first
+        try:
+            return kind.from_pretrained(
+                spec.path,
+                revision=spec.revision or "main",
+                trust_remote_code=spec.trust_remote_code,
+            )
+        except OSError:
+            continue
+    return None
+
+
+def _stop_ids(config: Any, tokenizer: Any) -> frozenset[int]:
+    configured = getattr(config, "eos_token_id", None)
     if configured is None:
         configured = tokenizer.eos_token_id
     if configured is None:

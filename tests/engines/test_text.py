@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ablate.engines.local.text import Codebook
+from ablate.engines.text import Codebook
 from ablate.models import ModelConfig, resolve_model
 from ablate.thinking import visible_text
 
@@ -15,8 +15,7 @@ SPEC = resolve_model(ModelConfig("tiny-reasoner"))
 
 @pytest.fixture(scope="module")
 def codebook() -> Codebook:
-    model = SimpleNamespace(generation_config=SimpleNamespace(eos_token_id=None))
-    return Codebook(SPEC, model)
+    return Codebook(SPEC, SimpleNamespace(eos_token_id=None))
 
 
 def tokens(codebook: Codebook, text: str) -> list[int]:
