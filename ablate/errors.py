@@ -32,6 +32,14 @@ class TrialError(AblateError):
         self.kind = kind
 
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+
+def says_out_of_memory(text: str) -> bool:
+    """Whether a library's message, or a log's end, is about memory that could not be had."""
+    return any(words in text.lower() for words in OUT_OF_MEMORY)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``" Did you mean 'x'?"`` for the nearest known word, or the list of them, or nothing."""
     names = sorted(known)

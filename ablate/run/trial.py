@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 
 from ablate.engines.base import EngineContext, Session
-from ablate.errors import AblateError, TrialError
+from ablate.errors import AblateError, TrialError, says_out_of_memory
 from ablate.models import resolve_model
 from ablate.plan import Arm
 from ablate.plugins import ArmPlugins
@@ -72,7 +72,7 @@ def _measure(
     report(Progress("loading"))
     began = time.perf_counter()
     plugins = ArmPlugins(arm.plugins)
-    with closing(arm.engine.open(_context(arm, plugins, load))) as session:
+    with closing(arm.engine.open(_context(arm, plugins, load, directory))) as session:
         load_seconds = time.perf_counter() - began
         report(Progress("warming up"))
         _warm_up(session, arm, load)
@@ -103,10 +103,10 @@ def _measure(
         )
 
 
-def _context(arm: Arm, plugins: ArmPlugins, load: Load) -> EngineContext:
+def _context(arm: Arm, plugins: ArmPlugins, load: Load, directory: TrialDir) -> EngineContext:
     model = replace(resolve_model(arm.recipe.model, on_host=False), calibration=_calibration(arm))
     concurrency = load.concurrency or len(load.requests)
-    return EngineContext(model, plugins, arm.recipe.sampling, max(concurrency, 1))
+    return EngineContext(model, plugins, arm.recipe.sampling, max(concurrency, 1), directory.path)
 
 
 def _calibration(arm: Arm) -> Callable[[int, int], Sequence[tuple[str, str]]]:
@@ -192,5 +192,4 @@ class _Writer:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    words = ("out of memory", "can't allocate memory", "cannot allocate memory")
-    return isinstance(error, MemoryError) or any(w in str(error).lower() for w in words)
+    return isinstance(error, MemoryError) or says_out_of_memory(str(error))
