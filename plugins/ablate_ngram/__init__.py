@@ -22,7 +22,8 @@ class Ngram(Plugin):
     """Draft ``k`` tokens that followed the last earlier occurrence of the newest n-gram.
 
     The longest n-gram of ``max_n`` down to ``min_n`` tokens that occurs earlier in the prompt or
-    the output is used. SGLang and llama.cpp choose the lengths themselves: they support the defaults.
+    the output is used. SGLang and llama.cpp choose the lengths themselves and support the defaults
+    alone.
     """
 
     k: int = 4

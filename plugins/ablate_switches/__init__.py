@@ -1,4 +1,4 @@
-"""Switches of engines that own their loop: batch size, chunked prefill, policy, parallelism, compile.
+"""Switches of engines that own their loop: batch, chunked prefill, policy, parallelism, compile.
 
 Each says what it asks of a back end; that it took effect is read from the settings that the engine
 reports once it is up.
@@ -6,7 +6,7 @@ reports once it is up.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ from ablate_switches.names import named
 
 
 @dataclass(frozen=True)
-class Switch(Plugin):
+class Switch(Plugin, ABC):
     """A plugin that is nothing but engine arguments."""
 
     name: ClassVar[str]
@@ -153,7 +153,7 @@ class Parallel(Switch):
 
 @dataclass(frozen=True)
 class Compile(Switch):
-    """Compile the model with torch.compile (and capture CUDA graphs where there are any), or not."""
+    """Compile the model with torch.compile (vLLM captures CUDA graphs with it), or not."""
 
     enabled: bool = True
 
