@@ -66,9 +66,9 @@ def engines() -> str:
     """The support matrix: every built-in optimization against every engine."""
     heads, rows = support_matrix(installed())
     intro = (
-        "Printed from the plugins' hooks by `docs/generate.py`; `ablate plugins` prints it for what\n"
-        "you have installed. An optimization supports an engine if it implements a hook that the\n"
-        "engine calls and, of an engine that owns its loop, has arguments for its back end."
+        "Printed from the plugins' hooks by `docs/generate.py`; `ablate plugins` prints it for\n"
+        "all that you have installed. An optimization supports an engine if it implements a hook\n"
+        "that the engine calls; one that asks for engine arguments must be given some."
     )
     lines = [heads, ["---"] * len(heads), *([f"`{name}`", *marks] for name, *marks in rows)]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
