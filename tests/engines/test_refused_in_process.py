@@ -1,4 +1,4 @@
-"""What only engines that own their loop can do is refused when a recipe for ``local`` is planned."""
+"""What only engines that own their loop can do is refused when ``engine: local`` is planned."""
 
 from __future__ import annotations
 
