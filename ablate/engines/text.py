@@ -34,11 +34,17 @@ class Codebook:
         """The chat template around one user message; bare text where the model has none."""
         if not self._tokenizer.chat_template:
             return list(self._tokenizer.encode(text))
+        return list(self._tokenizer.encode(self.rendered(text), add_special_tokens=False))
+
+    def rendered(self, text: str) -> str:
+        """The prompt as text, with the template's special tokens where the model has one."""
+        if not self._tokenizer.chat_template:
+            return text
         message = [{"role": "user", "content": text}]
         rendered = self._tokenizer.apply_chat_template(
             message, add_generation_prompt=True, tokenize=False
         )
-        return list(self._tokenizer.encode(rendered, add_special_tokens=False))
+        return str(rendered)
 
     def text(self, output: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(output), skip_special_tokens=True))
