@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from ablate.errors import AblateError
 from ablate.plan import Plan, TrialPlan
 from ablate.plugins import Registry, hookimpl
 from ablate.run.executor import Executor, RunTrials
+
+ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/\s\[\]]+):\d{1,5}")
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,10 @@ class RayExecutor(Executor):
     gpus: int | None = None
 
     def __post_init__(self) -> None:
-        if self.address.startswith("ray://"):
+        if self.address != "auto" and not ADDRESS.fullmatch(self.address):
             raise ValueError(
-                "address: Ray Client (ray://) is not supported; run ablate on a node of the "
-                "cluster, with address: auto"
+                f"address: must be auto or host:port, got {self.address!r}; Ray Client (ray://) "
+                "is not supported: run ablate on a node of the cluster"
             )
         if self.cpus is not None and self.cpus < 1:
             raise ValueError(f"cpus: must be at least 1, got {self.cpus}")

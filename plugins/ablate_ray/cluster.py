@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -18,6 +20,7 @@ from ablate_ray.placing import Demand, Node
 Task = Any
 """A started task: a generator of references to the messages that it sends. Ray has no types."""
 
+REACHABLE = 10.0  # s
 ACCELERATOR = "accelerator_type:"
 
 
@@ -73,18 +76,26 @@ class Cluster:
 def connected(address: str) -> Iterator[Cluster]:
     """A connection while the context is open. Raises AblateError if there is no cluster."""
     try:
+        _knock(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-    except (ConnectionError, RuntimeError, ValueError, AssertionError) as error:
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
         raise AblateError(
             f"executor: there is no Ray cluster at address {address!r} that this machine is a "
             "node of. Start one with `ray start --head`, join it from other machines with "
             "`ray start --address=HEAD:6379`, and run ablate on one of its nodes "
-            f"(Ray says: {_first_line(error)})"
+            f"({_first_line(error)})"
         ) from None
     try:
         yield Cluster()
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody answers at an address; Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACHABLE).close()
 
 
 def _start(job: Mapping[str, Any], **options: Any) -> Task:
