@@ -6,16 +6,20 @@ for as long as somebody wants the job done.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
+import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from ablate.errors import RecipeError
@@ -29,6 +33,8 @@ from ablate.store import RunDir, TrialDir, to_json
 Send = Callable[[Mapping[str, Any]], None]
 
 INTERVAL = 5.0  # s between messages: sending takes time from the cores that are being measured
+YOUNG = 60.0  # s
+PREFIX = "ablate-ray-"
 FILES = ("records.jsonl", "usage.jsonl", "log.txt")
 
 
@@ -36,14 +42,42 @@ def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     send = _sender()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if Ray was started so
-    with TemporaryDirectory(prefix="ablate-") as scratch:
+    with _scratch() as folder:
         threading.Thread(target=_end_with_input, daemon=True).start()
-        directory = RunDir(Path(scratch))
+        directory = RunDir(folder)
         (directory.path / "recipe.yaml").write_text(job["recipe"], encoding="utf-8")
         if job["what"] == "probe":
             send({"probe": _probe(directory)})
         else:
             _trial(directory, job, send)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for the job, and an end to what killed jobs have left here.
+
+    Ray kills this process together with its worker. A folder is locked while its job lives; a young
+    one may be about to be.
+    """
+    for left in Path(gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):  # locked, somebody else's, or gone by now
+            if time.time() - left.stat().st_mtime > YOUNG:
+                os.close(_lock(left))
+                shutil.rmtree(left)
+    with TemporaryDirectory(prefix=PREFIX) as folder:
+        _lock(Path(folder))
+        yield Path(folder)
+
+
+def _lock(folder: Path) -> int:
+    """Lock a folder for as long as the descriptor is open. Raises OSError if it is locked."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def distributions() -> dict[str, str]:

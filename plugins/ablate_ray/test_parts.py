@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from ablate.store import TrialDir
 from ablate.types import ModelSpec
 from ablate_ray import RayExecutor
 from ablate_ray.checks import Probe, complaints, doubts
-from ablate_ray.node import Courier
+from ablate_ray.node import PREFIX, Courier
 from ablate_ray.placing import Demand, Node, demand
 from ablate_ray.sizes import gpus_wanted, parallel_sizes
 
@@ -196,6 +197,10 @@ def test_where_trials_run_is_no_part_of_what_they_measure(tmp_path: Path) -> Non
 
 
 def test_a_node_says_what_it_has_and_what_it_lacks(tmp_path: Path) -> None:
+    dead, young = (tmp_path / f"{PREFIX}{name}" for name in ("dead", "young"))
+    for left in (dead, young):
+        left.mkdir()
+    os.utime(dead, (0, 0))
     job = tmp_path / "job.json"
     recipe = RECIPE.replace("tiny-reasoner", "/only/at/home")
     job.write_text(json.dumps({"what": "probe", "recipe": recipe}))
@@ -203,6 +208,7 @@ def test_a_node_says_what_it_has_and_what_it_lacks(tmp_path: Path) -> None:
         [sys.executable, "-P", "-m", "ablate_ray.node", str(job)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     with process:
         assert process.stdout
@@ -212,3 +218,4 @@ def test_a_node_says_what_it_has_and_what_it_lacks(tmp_path: Path) -> None:
     assert list(probe.problems) == ["model '/only/at/home': /only/at/home does not exist"]
     assert probe.environment["cpu"]
     assert "ablate-inference" in probe.distributions
+    assert list(tmp_path.glob(f"{PREFIX}*")) == [young], "and what killed jobs left is gone"
