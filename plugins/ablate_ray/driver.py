@@ -47,6 +47,9 @@ class Driver:
         demands = list(dict.fromkeys(self._demands.values()))
         used = [n for n in nodes if any(d.fits(n) for d in demands)]
         probes = self._probe(used)
+        if not set(used) <= set(self._cluster.nodes()):
+            self.prepare(cpus, gpus, warn)  # some had just gone, and their answers say nothing
+            return
         problems = complaints(probes, distributions(), platform.python_version())
         if problems:
             raise RecipeError(problems)

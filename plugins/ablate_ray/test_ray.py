@@ -17,7 +17,7 @@ from ablate.cli import main
 from ablate.store import RunDir
 from ablate.types import Trial
 
-pytestmark = pytest.mark.extra
+pytestmark = [pytest.mark.extra, pytest.mark.slow]
 
 pytest.importorskip("ray")
 
