@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ablate.arrivals import Arrival
 from ablate.domains.base import Domain
@@ -17,6 +17,9 @@ from ablate.plugins import Installed, Kind, Plugin
 from ablate.problems import problems_of
 from ablate.recipe import Recipe
 from ablate.types import ModelSpec
+
+if TYPE_CHECKING:
+    from ablate.run.executor import Executor
 
 
 class Components:
@@ -46,6 +49,11 @@ class Components:
 
     def engines(self) -> Mapping[str, type[Engine]]:
         return self.installed.registry.all("engine")
+
+    def executor(self, recipe: Recipe) -> Executor | None:
+        name, options = recipe.executor
+        executor: Executor | None = self._component("executor", name, options, f"executor.{name}")
+        return executor
 
     def arrival(self, recipe: Recipe) -> Arrival | None:
         options = {k: v for k, v in recipe.workload.items() if k != "arrival"}

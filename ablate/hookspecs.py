@@ -106,7 +106,7 @@ def ablate_evidence(state: EvidenceState) -> Evidence:
 
 @hookspec
 def ablate_register(registry: Registry) -> None:
-    """Add domains, engines, arrival processes, metrics or report writers.
+    """Add domains, engines, arrival processes, executors, metrics or report writers.
 
     Called once at start-up, on the object or module that the entry point names.
     """

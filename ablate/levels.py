@@ -20,7 +20,7 @@ SET = "set"
 UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
 
 # What the whole run shares: arms that differed in these could not be compared.
-SHARED = ("name", "factors", "design", "blocks", "seed", "floor", "margins", "slo")
+SHARED = ("name", "factors", "design", "blocks", "seed", "floor", "margins", "slo", "executor")
 
 # A mistyped factorial would otherwise fill the memory before anyone could read the plan.
 MOST_ARMS = 1024

@@ -9,7 +9,7 @@ from itertools import chain, count, product
 from itertools import combinations as pairs
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ablate.arrivals import Arrival, Batch
 from ablate.compatibility import incompatibilities
@@ -31,6 +31,9 @@ from ablate.plugins import Installed, Plugin, installed
 from ablate.recipe import Recipe, parse, read_recipe, to_tree, value_problems
 from ablate.types import ArmInfo
 from ablate.yamlfile import assign
+
+if TYPE_CHECKING:
+    from ablate.run.executor import Executor
 
 BASELINE = "baseline"
 LONGEST_ID = 120  # a folder is named after it
@@ -66,6 +69,7 @@ class Plan:
     recipe: Recipe
     arms: tuple[Arm, ...]
     trials: tuple[TrialPlan, ...]
+    executor: Executor
     levels: tuple[Level, ...] = ()
 
 
@@ -100,9 +104,10 @@ def make_plan(recipe: Recipe, available: Installed | None = None) -> Plan:
         settings.check(level, components)
     chosen = _combinations(recipe, factors, components)
     arms = _arms(settings, chosen, components)
-    if components.problems:
+    executor = components.executor(recipe)
+    if components.problems or executor is None:
         raise RecipeError(components.problems)
-    return Plan(recipe, arms, _trials(recipe, arms), levels)
+    return Plan(recipe, arms, _trials(recipe, arms), executor, levels)
 
 
 def _claims(recipe: Recipe, levels: Sequence[Level]) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 Everything comes in through the entry-point group ``ablate``: a class derived from ``Plugin`` is an
 optimization that recipes switch on by the entry point's name; anything else must implement
-``ablate_register`` and is asked at start-up for domains, engines, arrival processes, metrics and
-report writers.
+``ablate_register`` and is asked at start-up for domains, engines, arrival processes, executors,
+metrics and report writers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 __all__ = ["Plugin", "Registry", "hookimpl"]
 
 HookUse = Literal["plain", "wrapper"]
-Kind = Literal["domain", "engine", "arrival", "metric", "report"]
+Kind = Literal["domain", "engine", "arrival", "executor", "metric", "report"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Registry:
         self._items: dict[Kind, dict[str, Any]] = {}
 
     def add(self, kind: Kind, name: str, item: Any) -> None:
-        """Add a class (domain, engine, arrival) or a callable (metric, report) under a name."""
+        """Add a class (domain, engine, arrival, executor) or a callable (metric, report)."""
         known = self._items.setdefault(kind, {})
         if name in known:
             raise AblateError(f"two plugins register the {kind} {name!r}; uninstall one")

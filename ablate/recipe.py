@@ -31,7 +31,8 @@ class Recipe:
     ``engine``: (name, options). ``domains`` and ``workload`` options are still unvalidated here.
     ``factors``: factor -> its levels, each a mapping of plugin -> options, or ``set`` -> keys.
     ``slo``: seconds. ``timeout``: seconds a trial may take. ``warmup``: requests run before
-    measuring. ``floor``: repeat the baseline for the noise floor. ``base``: the recipe's folder.
+    measuring. ``floor``: repeat the baseline for the noise floor. ``executor``: (name, options);
+    where trials run is no part of what a recipe measures. ``base``: the recipe's folder.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Recipe:
     margins: Mapping[str, float] = field(default_factory=dict)
     slo: Mapping[str, float] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
+    executor: tuple[str, Mapping[str, Any]] = field(default=("local", {}), compare=False)
     base: Path = field(default=Path(), compare=False)
 
 
@@ -81,7 +83,8 @@ def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]
     read = SectionReader(base)
     model = read.model(given.get("model", {"id": ""}))
     domains = read.domains(given.get("domains", {}))
-    engine = read.engine(given.get("engine", {"local": {}}))
+    engine = read.one("engine", given.get("engine", "local"))
+    executor = read.one("executor", given.get("executor", "local"))
     workload = read.workload(given.get("workload"))
     factors = read.factors(given.get("factors", {}))
     timeout = read.seconds(given.get("timeout", "1h"), "timeout")
@@ -107,6 +110,7 @@ def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]
         margins=keys.margins,
         slo=slo,
         claims=claims,
+        executor=executor,
         base=base,
     )
     return recipe, value_problems(recipe)
@@ -180,8 +184,8 @@ def _claim_metric(claim: Claim, at: str) -> Iterator[str]:
 
 
 def to_tree(recipe: Recipe) -> Tree:
-    """The keys and plain values of a recipe, with nothing left to a default."""
-    tree = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.name != "base"}
+    """The keys and plain values of what a recipe measures, with nothing left to a default."""
+    tree = {f.name: getattr(recipe, f.name) for f in fields(recipe) if f.compare}
     tree["model"] = asdict(recipe.model)
     tree["sampling"] = asdict(recipe.sampling)
     tree["claims"] = [

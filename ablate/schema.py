@@ -81,6 +81,12 @@ class Keys:
         f"Latency bounds, by metric: {', '.join(f'`{s}`' for s in SLO)}; seconds, or `200ms`.",
         default=None,
     )
+    executor: Any = _key(
+        "Where trials run: a name, or `{name: {option: value}}`. `local` is this machine; `ray` a "
+        "Ray cluster (docs/how-to/ray.md). It is no part of what is measured: levels cannot set "
+        "it, and a run may be resumed on another.",
+        default="local",
+    )
     claims: Any = _key(
         "Statements to be tested, a list, see below. `ablate gate` fails where one does not hold.",
         default=None,
@@ -154,6 +160,7 @@ FORMS: Mapping[str, tuple[str, str | None]] = {
     "factors": ("a mapping of lists", "none: the baseline alone"),
     "timeout": ("a duration", "`1h`"),
     "slo": ("a mapping of durations", "none"),
+    "executor": ("text or a mapping", "`local`"),
     "margins": ("a mapping of numbers", "none"),
     "claims": ("a list of mappings", "none"),
 }

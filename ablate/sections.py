@@ -35,15 +35,16 @@ class SectionReader:
         self.problems += problems
         return replace(config, id=self._model_path(config.id)) if config else ModelConfig("")
 
-    def engine(self, value: object) -> tuple[str, Options]:
-        value = expand("engine", value)
+    def one(self, kind: str, value: object) -> tuple[str, Options]:
+        """An engine or an executor, and its options."""
+        value = expand(kind, value)
         if not isinstance(value, Mapping) or len(value) != 1:
             self.problems.append(
-                f"engine: must be one engine, as a name or mapping, got {shorten(value)}"
+                f"{kind}: must be one {kind}, as a name or mapping, got {shorten(value)}"
             )
             return "", {}
         name, options = next(iter(value.items()))
-        return str(name), self._options(options, f"engine.{name}")
+        return str(name), self._options(options, f"{kind}.{name}")
 
     def domains(self, value: object) -> dict[str, Options]:
         items = value if isinstance(value, list) else []

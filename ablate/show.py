@@ -28,6 +28,7 @@ REGISTERED: Mapping[Kind, str] = {
     "engine": "Engines",
     "domain": "Domains",
     "arrival": "Arrival processes",
+    "executor": "Executors",
 }
 
 
@@ -43,6 +44,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         "domains": ", ".join(f"{name} ({len(problems_of(d))} problems)" for name, d in domains),
         "sampling": _pairs(asdict(recipe.sampling)),
         "workload": _pairs(recipe.workload),
+        "executor": " ".join([recipe.executor[0], _pairs(recipe.executor[1])]),
         "design": f"{recipe.design}, {len(plan.arms)} arms x {recipe.blocks} blocks",
     }
     console.print(_table((), facts.items()))

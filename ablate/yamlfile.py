@@ -20,7 +20,7 @@ PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 UNSET = re.compile(r"Environment variable '([^']*)' not found")
 
 # What a bare string stands for where an override reaches below it.
-SHORTHANDS = ("model", "engine", "domains")
+SHORTHANDS = ("model", "engine", "executor", "domains")
 
 
 def read_yaml(path: Path) -> Tree:
@@ -93,7 +93,7 @@ def assign(tree: Tree, key: str, value: Any) -> str | None:
 
 
 def expand(key: str, value: Any) -> Any:
-    """The long form of ``model: x``, ``engine: x`` and ``domains: [x, y]``."""
+    """The long form of ``model: x``, ``engine: x``, ``executor: x`` and ``domains: [x, y]``."""
     if key in SHORTHANDS and isinstance(value, str):
         return {"id": value} if key == "model" else {value: {}}
     if key == "domains" and isinstance(value, list):

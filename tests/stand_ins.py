@@ -11,6 +11,7 @@ from ablate.domains.base import Domain
 from ablate.engines.base import Engine, EngineContext, Session
 from ablate.hookspecs import COMPONENT_HOOKS
 from ablate.plugins import Found, Installed, Plugin, Registry, hookimpl
+from ablate.run.local import LocalExecutor
 from ablate.types import ModelSpec, Problem, Requirements
 
 
@@ -148,6 +149,7 @@ def available() -> Installed:
     """The stand-ins, the built-in arrival processes, and a plugin that fails to load."""
     registry = Registry()
     arrivals.ablate_register(registry)
+    registry.add("executor", "local", LocalExecutor)
     for name, engine in {"local": InProcess, "server": Server}.items():
         registry.add("engine", name, engine)
     for name, domain in {"count": Count, "stray": Stray}.items():

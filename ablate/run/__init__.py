@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +13,6 @@ from ablate.errors import AblateError
 from ablate.plan import Plan
 from ablate.recipe import resolved_yaml
 from ablate.run.environment import environment
-from ablate.run.isolation import Isolation
 from ablate.run.progress import display
 from ablate.store import RunDir, write_atomically
 from ablate.types import RunInfo
@@ -33,24 +33,22 @@ def run_plan(
     requests are never run again. Raises AblateError if the folder holds another recipe's run.
     """
     console = console or Console(stderr=True)
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     recipe = resolved_yaml(plan.recipe)
-    directory = _resumed(recipe, output_dir) if resume else _fresh(plan, output_dir)
-    if not resume:
-        write_atomically(directory.path / "recipe.yaml", recipe)
-        directory.write_info(_info(plan))
+    directory = RunDir(_resumed(recipe, output_dir) if resume else _free(plan, output_dir))
     todo = [t for t in plan.trials if not _is_done(directory, t.arm.info.id, t.block)]
-    console.print(f"{len(todo)} trials into {directory.path}", highlight=False, soft_wrap=True)
+    announcement = f"{len(todo)} trials into {directory.path}"
     if not todo:  # nothing to load torch for
+        say(announcement)
         return directory
-    isolation = Isolation(plan, directory)
-    with display(console, len(todo)) as shown:
-        for trial in todo:
-            files = directory.trial(trial.arm.info.id, trial.block)
-            for stale in ("result.json", "usage.jsonl"):
-                (files.path / stale).unlink(missing_ok=True)
-            requests = len(build_load(trial.arm, trial.block).requests) - len(files.records())
-            shown.started(trial.arm.info.id, trial.block, requests)
-            shown.ended(isolation.run(trial, trial.arm.recipe.timeout, shown.progressed))
+    with plan.executor.open(plan, todo, say) as run_trials:
+        if not resume:
+            _make(directory.path)
+            write_atomically(directory.path / "recipe.yaml", recipe)
+            directory.write_info(_info(plan))
+        say(announcement)
+        with display(console, len(todo)) as shown:
+            run_trials(directory, shown)
     return directory
 
 
@@ -59,15 +57,19 @@ def _is_done(directory: RunDir, arm: str, block: int) -> bool:
     return result is not None and result.status == "ok"
 
 
-def _fresh(plan: Plan, output_dir: Path | None) -> RunDir:
+def _free(plan: Plan, output_dir: Path | None) -> Path:
+    """A path that is no folder yet, or an empty one."""
     path = output_dir or _new_name(plan.recipe.name)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise AblateError(f"{path} exists and is not empty; choose another, or add --resume")
+    return path.resolve()
+
+
+def _make(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AblateError(f"cannot make the run directory: {error}") from error
-    return RunDir(path.resolve())
 
 
 def _new_name(name: str) -> Path:
@@ -75,12 +77,12 @@ def _new_name(name: str) -> Path:
     return RUNS / f"{name}-{stamp}"
 
 
-def _resumed(recipe: str, output_dir: Path | None) -> RunDir:
+def _resumed(recipe: str, output_dir: Path | None) -> Path:
     candidates = [output_dir] if output_dir else sorted(RUNS.glob("*"), key=_age)
     for path in candidates:
         kept = path / "recipe.yaml"
         if kept.exists() and kept.read_text(encoding="utf-8") == recipe:
-            return RunDir(path.resolve())
+            return path.resolve()
     if output_dir is None:
         raise AblateError(f"no run of this recipe to resume in {RUNS}/; name it with --output-dir")
     if not (output_dir / "recipe.yaml").exists():
@@ -106,5 +108,5 @@ def _info(plan: Plan) -> RunInfo:
         requests_per_trial=len(build_load(plan.arms[0], 0).requests),
         margins=recipe.margins,
         slo=recipe.slo,
-        environment=environment(),
+        environment={**environment(), "executor": recipe.executor[0]},
     )

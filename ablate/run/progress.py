@@ -41,8 +41,10 @@ def outcome(result: TrialResult, tokens: int) -> str:
         first = (result.message or "").splitlines()
         return f"failed ({result.kind}): {first[0] if first else ''}"
     seconds = result.running_time or 0.0
-    speed = f", {tokens / seconds:,.0f} tok/s" if seconds and not result.resumed else ""
-    return f"{seconds:.1f} s{speed}"
+    known = tokens and seconds and not result.resumed
+    speed = f", {tokens / seconds:,.0f} tok/s" if known else ""
+    node = f" on {result.info['node']}" if "node" in result.info else ""
+    return f"{seconds:.1f} s{speed}{node}"
 
 
 class PlainLines:
@@ -55,13 +57,13 @@ class PlainLines:
         self._tokens = 0
 
     def started(self, arm: str, block: int, requests: int) -> None:
-        self._count += 1
         self._tokens = 0
 
     def progressed(self, progress: Progress) -> None:
         self._tokens = progress.tokens
 
     def ended(self, result: TrialResult) -> None:
+        self._count += 1
         place = f"[{self._count}/{self._trials}] {result.arm} block {result.block}"
         text = f"{place}: {outcome(result, self._tokens)}"
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
