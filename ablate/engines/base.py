@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from ablate.plugins import ArmPlugins
@@ -17,13 +18,15 @@ from ablate.types import Completion, EvidenceState, Load, ModelSpec, Sampling, U
 class EngineContext:
     """What an engine is opened with.
 
-    ``max_concurrency`` is the most requests that the workload can have in flight.
+    ``max_concurrency`` is the most requests that the workload can have in flight. ``directory``: the
+    trial's folder, where logs are kept; None: it has none.
     """
 
     model: ModelSpec
     plugins: ArmPlugins
     sampling: Sampling
     max_concurrency: int
+    directory: Path | None = None
 
 
 class Session(ABC):
@@ -31,8 +34,8 @@ class Session(ABC):
 
     @property
     @abstractmethod
-    def weight_bytes(self) -> int:
-        """Bytes of the model's weights as held for inference."""
+    def weight_bytes(self) -> int | None:
+        """Bytes of the model's weights as held for inference; None: the engine does not say."""
 
     @property
     @abstractmethod
@@ -40,13 +43,19 @@ class Session(ABC):
         """What the engine says of itself: device, dtype, threads, kernels."""
 
     @property
-    def cpu_seconds(self) -> float:
-        """CPU time that serving has taken so far, in this process unless the engine has others."""
+    def cpu_seconds(self) -> float | None:
+        """CPU time that serving has taken so far, in this process unless the engine has others.
+
+        None: it cannot be told, as of a server elsewhere.
+        """
         return time.process_time()
 
     @property
-    def peak_rss_bytes(self) -> int:
-        """Largest resident memory so far, of this process unless the engine has others."""
+    def peak_rss_bytes(self) -> int | None:
+        """Largest resident memory so far, of this process unless the engine has others.
+
+        None: it cannot be told.
+        """
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     @abstractmethod
@@ -89,6 +98,11 @@ class Engine(ABC):
     def backend(self) -> str:
         """What this engine runs on, as hooks are told; one of ``backends``, if it has any."""
         return self.backends[0] if self.backends else "local"
+
+    @property
+    def refusal(self) -> str:
+        """Why this engine takes no plugin's arguments, as a sentence; empty where it does."""
+        return ""
 
     def problems(self, args: Mapping[str, Any]) -> Sequence[str]:
         """Sentences that stop an arm with these engine arguments, found before anything is loaded.

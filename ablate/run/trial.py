@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 
 from ablate.engines.base import EngineContext, Session
-from ablate.errors import AblateError, TrialError
+from ablate.errors import AblateError, TrialError, tells_out_of_memory
 from ablate.models import resolve_model
 from ablate.plan import Arm
 from ablate.plugins import ArmPlugins
@@ -56,7 +56,8 @@ def run_trial(
         result = replace(blank, kind="error", message=str(error))
     except Exception as error:  # a plugin or the model may raise anything; other arms go on
         traceback.print_exc()  # into the trial's log
-        kind = "out_of_memory" if _is_out_of_memory(error) else "error"
+        memory = isinstance(error, MemoryError) or tells_out_of_memory(str(error))
+        kind = "out_of_memory" if memory else "error"
         result = replace(blank, kind=kind, message=f"{type(error).__name__}: {error}")
     directory.write_result(result)
     return result
@@ -72,7 +73,7 @@ def _measure(
     report(Progress("loading"))
     began = time.perf_counter()
     plugins = ArmPlugins(arm.plugins)
-    with closing(arm.engine.open(_context(arm, plugins, load))) as session:
+    with closing(arm.engine.open(_context(arm, plugins, load, directory))) as session:
         load_seconds = time.perf_counter() - began
         report(Progress("warming up"))
         _warm_up(session, arm, load)
@@ -83,7 +84,7 @@ def _measure(
         load_average = os.getloadavg()[0]
         cpu = session.cpu_seconds
         counters = session.run(load, writer.completed, writer.sampled) if load.requests else {}
-        cpu = session.cpu_seconds - cpu
+        cpu = _since(cpu, session.cpu_seconds)
         writer.close()
         evidence: tuple[Evidence, ...] = ()
         if load.requests:
@@ -103,10 +104,16 @@ def _measure(
         )
 
 
-def _context(arm: Arm, plugins: ArmPlugins, load: Load) -> EngineContext:
+def _since(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+def _context(arm: Arm, plugins: ArmPlugins, load: Load, directory: TrialDir) -> EngineContext:
     model = replace(resolve_model(arm.recipe.model, on_host=False), calibration=_calibration(arm))
     concurrency = load.concurrency or len(load.requests)
-    return EngineContext(model, plugins, arm.recipe.sampling, max(concurrency, 1))
+    return EngineContext(
+        model, plugins, arm.recipe.sampling, max(concurrency, 1), directory.path
+    )
 
 
 def _calibration(arm: Arm) -> Callable[[int, int], Sequence[tuple[str, str]]]:
@@ -189,8 +196,3 @@ class _Writer:
         self._records.close()
         self._usage.close()
         self._report(self._progress)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    words = ("out of memory", "can't allocate memory", "cannot allocate memory")
-    return isinstance(error, MemoryError) or any(w in str(error).lower() for w in words)
