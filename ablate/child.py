@@ -73,6 +73,12 @@ class Service:
         code = self._process.poll()
         return None if code is None else _ending(128 - code if code > 128 else code)
 
+    def wait(self, seconds: float) -> str | None:
+        """``ending``, waited for at most ``seconds``."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self.ending
+
     @property
     def tree(self) -> list[psutil.Process]:
         """The process and all that it has started; not its supervisor."""

@@ -13,7 +13,6 @@ from ablate.plugins import (
     capability_conflicts,
     claim_conflicts,
     hooks_of,
-    merge_engine_args,
     supports,
 )
 from ablate.types import ModelSpec
@@ -100,7 +99,7 @@ def _incompatibilities(
     asked = arm.requirements(engine.backend)
     problems += capability_conflicts(asked, engine.backend, engine.capabilities)
     if ENGINE_ARGS in engine.calls and not strangers:
-        merged, conflicts = merge_engine_args({n: a for n, a in by_plugin.items() if a})
+        merged, conflicts = engine.merged_args(arm, model)
         problems += conflicts
         problems += engine.problems(merged)
     return problems

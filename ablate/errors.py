@@ -41,10 +41,9 @@ class TrialError(AblateError):
         self.kind = kind
 
 
-def tells_out_of_memory(text: str) -> bool:
-    """Whether an error message or the end of a log speaks of memory that ran out."""
-    lower = text.lower()
-    return any(words in lower for words in OUT_OF_MEMORY)
+def says_out_of_memory(text: str) -> bool:
+    """Whether a library's message, or a log's end, is about memory that could not be had."""
+    return any(words in text.lower() for words in OUT_OF_MEMORY)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

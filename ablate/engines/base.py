@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ablate.plugins import ArmPlugins
+from ablate.plugins import ArmPlugins, merge_engine_args
 from ablate.types import Completion, EvidenceState, Load, ModelSpec, Sampling, Usage
 
 
@@ -18,8 +18,8 @@ from ablate.types import Completion, EvidenceState, Load, ModelSpec, Sampling, U
 class EngineContext:
     """What an engine is opened with.
 
-    ``max_concurrency`` is the most requests that the workload can have in flight. ``directory``: the
-    trial's folder, where logs are kept; None: it has none.
+    ``max_concurrency`` is the most requests that the workload can have in flight. ``directory``:
+    where the trial's logs go; None: the working directory.
     """
 
     model: ModelSpec
@@ -103,6 +103,19 @@ class Engine(ABC):
     def refusal(self) -> str:
         """Why this engine takes no plugin's arguments, as a sentence; empty where it does."""
         return ""
+
+    @property
+    def own_args(self) -> Mapping[str, Any]:
+        """Engine arguments that the recipe itself gives; no optimization may set them, too."""
+        return {}
+
+    def merged_args(
+        self, plugins: ArmPlugins, model: ModelSpec
+    ) -> tuple[dict[str, Any], list[str]]:
+        """The recipe's and the optimizations' arguments in one mapping, and what conflicts."""
+        by_plugin = plugins.engine_args(self.backend, model)
+        given = {n: a for n, a in by_plugin.items() if a}
+        return merge_engine_args({"the recipe's engine": self.own_args, **given})
 
     def problems(self, args: Mapping[str, Any]) -> Sequence[str]:
         """Sentences that stop an arm with these engine arguments, found before anything is loaded.

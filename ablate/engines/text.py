@@ -1,4 +1,4 @@
-"""Between text and tokens: prompts, stop tokens, and where thinking ends."""
+"""Between text and tokens: prompts, stop tokens, where thinking ends, and what is reported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from ablate.errors import TrialError
 from ablate.thinking import THINK_CLOSE, THINK_OPEN
-from ablate.types import ModelSpec
+from ablate.types import Completion, FinishReason, ModelSpec
 
 
 class Codebook:
@@ -67,6 +67,37 @@ class Codebook:
             if token not in self.stop_ids and self.text([token]).strip():
                 return index
         return None
+
+
+def completion_of(
+    codebook: Codebook,
+    *,
+    request_id: str,
+    prompt: Sequence[int],
+    output: Sequence[int],
+    token_times: Sequence[float],
+    arrival: float,
+    dispatched: float,
+    finished: float,
+    finish_reason: FinishReason,
+    cached_tokens: int = 0,
+) -> Completion:
+    """What is reported of a request whose tokens are known; ``token_times``: one for each."""
+    visible = codebook.visible_from(prompt, output)
+    return Completion(
+        request_id=request_id,
+        text=codebook.text(output),
+        prompt_tokens=len(prompt),
+        output_tokens=len(output),
+        thinking_tokens=len(output) if visible is None else visible,
+        arrival=arrival,
+        dispatched=dispatched,
+        finished=finished,
+        token_times=tuple(token_times),
+        first_visible=None if visible is None else token_times[visible],
+        finish_reason=finish_reason,
+        cached_tokens=cached_tokens,
+    )
 
 
 def _generation_config(spec: ModelSpec) -> Any:

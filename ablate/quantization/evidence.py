@@ -11,8 +11,10 @@ from ablate.tensors import held_bytes
 from ablate.types import Evidence
 
 
-def evidence(plugin: str, model: Any, bits: int) -> Evidence:
-    """Counts quantized against all linear layers; the output layer is not one of them."""
+def of_model(plugin: str, model: Any, bits: int) -> Evidence:
+    """Counts quantized against all linear layers, of which the output layer is not one; applied
+    if none was left out.
+    """
     quantized = [m for m in model.modules() if _codes(m)]
     linears = {*quantized, *plain_linears(model).values()}
     held, all_held = held_bytes(*quantized), held_bytes(model)
@@ -20,7 +22,7 @@ def evidence(plugin: str, model: Any, bits: int) -> Evidence:
     kernel = _kernel(quantized[0]) if quantized else "none"
     return Evidence(
         plugin,
-        bool(quantized),
+        0 < len(quantized) == len(linears),
         f"{len(quantized)} of {len(linears)} linear layers hold {bits}-bit weights in {kernel}, "
         f"{held:,} bytes of {all_held:,} for the whole model",
         {

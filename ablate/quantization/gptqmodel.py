@@ -61,6 +61,13 @@ def quantized(
     return ensure(Artifact(method, inputs, model.name), build)
 
 
+def accelerator() -> str:
+    """What quantizing for another engine runs on: the device is no part of what comes out."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def _key(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options that an artefact depends on: of a text file its text, wherever it lies."""
     where = options["calibration"]

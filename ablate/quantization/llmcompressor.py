@@ -21,9 +21,11 @@ from ablate.artifacts import Artifact, ensure, model_hashes, source_folder
 from ablate.child import run_script
 from ablate.errors import TrialError
 from ablate.plugins import Plugin, hookimpl
+from ablate.quantization import served
 from ablate.quantization.calibration import Calibration, Source, calibration, token_rows
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
+BACKENDS = ("vllm", "sglang")  # that load compressed-tensors
 SCRIPT = Path(__file__).with_name("oneshot.py")
 LIBRARIES = ("llmcompressor", "compressed-tensors", "torch", "transformers")
 NOTHING = Calibration("none", list)
@@ -72,10 +74,12 @@ class Compressed(Plugin):
         return load(self._quantized(model), model.dtype, device)
 
     @hookimpl
-    def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        from ablate.quantization.evidence import evidence
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
+        return served.arguments(engine, BACKENDS, lambda: self._quantized(model))
 
-        return evidence(self.method, state.components["model"], self.bits)
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        return served.evidence(self.method, state, self.bits)
 
     def _source(self) -> Source:
         return Source(self.calibration, self.calibration_samples, self.seed)

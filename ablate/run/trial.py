@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 
 from ablate.engines.base import EngineContext, Session
-from ablate.errors import AblateError, TrialError, tells_out_of_memory
+from ablate.errors import AblateError, TrialError, says_out_of_memory
 from ablate.models import resolve_model
 from ablate.plan import Arm
 from ablate.plugins import ArmPlugins
@@ -56,7 +56,7 @@ def run_trial(
         result = replace(blank, kind="error", message=str(error))
     except Exception as error:  # a plugin or the model may raise anything; other arms go on
         traceback.print_exc()  # into the trial's log
-        memory = isinstance(error, MemoryError) or tells_out_of_memory(str(error))
+        memory = isinstance(error, MemoryError) or says_out_of_memory(str(error))
         kind = "out_of_memory" if memory else "error"
         result = replace(blank, kind=kind, message=f"{type(error).__name__}: {error}")
     directory.write_result(result)
@@ -111,9 +111,7 @@ def _since(before: float | None, after: float | None) -> float | None:
 def _context(arm: Arm, plugins: ArmPlugins, load: Load, directory: TrialDir) -> EngineContext:
     model = replace(resolve_model(arm.recipe.model, on_host=False), calibration=_calibration(arm))
     concurrency = load.concurrency or len(load.requests)
-    return EngineContext(
-        model, plugins, arm.recipe.sampling, max(concurrency, 1), directory.path
-    )
+    return EngineContext(model, plugins, arm.recipe.sampling, max(concurrency, 1), directory.path)
 
 
 def _calibration(arm: Arm) -> Callable[[int, int], Sequence[tuple[str, str]]]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ablate.plugins import Plugin, hookimpl
+from ablate.quantization import served
 from ablate.quantization.calibration import Source
 from ablate.quantization.extras import requirements
-from ablate.quantization.gptqmodel import PACKAGES, quantized
+from ablate.quantization.gptqmodel import PACKAGES, accelerator, quantized
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 GROUP_SIZES = (32, 64, 128)
+BACKENDS = ("vllm", "sglang", "lmdeploy")
 RECIPE = 1  # raised when quantize.py changes what it writes
 
 
@@ -48,11 +52,15 @@ class Awq(Plugin):
     def ablate_load_model(self, model: ModelSpec, device: str) -> Any:
         from ablate.quantization.checkpoint import load  # torch: only when a trial opens
 
-        made = quantized("awq", "ablate_awq.quantize", RECIPE, asdict(self), model, device)
-        return load(made, model.dtype, device)
+        return load(self._made(model, device), model.dtype, device)
+
+    @hookimpl
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
+        return served.arguments(engine, BACKENDS, lambda: self._made(model, accelerator()))
 
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        from ablate.quantization.evidence import evidence
+        return served.evidence("awq", state, self.bits)
 
-        return evidence("awq", state.components["model"], self.bits)
+    def _made(self, model: ModelSpec, device: str) -> Path:
+        return quantized("awq", "ablate_awq.quantize", RECIPE, asdict(self), model, device)

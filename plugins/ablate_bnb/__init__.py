@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 from ablate.plugins import Plugin, hookimpl
+from ablate.quantization import served
 from ablate.quantization.extras import requirements
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
@@ -47,7 +49,11 @@ class Bnb(Plugin):
         return load(self, model, device)
 
     @hookimpl
-    def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        from ablate.quantization.evidence import evidence
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
+        if engine != "vllm" or self.scheme != "nf4" or self.double_quant:
+            return None  # vLLM quantizes on load in this one way
+        return {"quantization": "bitsandbytes", "load_format": "bitsandbytes"}
 
-        return evidence("bnb", state.components["model"], 8 if self.scheme == "int8" else 4)
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        return served.evidence("bnb", state, 8 if self.scheme == "int8" else 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,7 +28,8 @@ class Gguf(Plugin):
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
-        problems = [*requirements("gguf", PACKAGES).problems]
+        needed = PACKAGES if engine == "local" else ()  # a server has its own reader
+        problems = [*requirements("gguf", needed).problems]
         if not Path(self.file).expanduser().is_file():
             problems.append(f"gguf.file: there is no file {self.file}")
         return Requirements(problems=tuple(problems))
@@ -36,10 +38,25 @@ class Gguf(Plugin):
     def ablate_load_model(self, model: ModelSpec, device: str) -> Any:
         from ablate_gguf.weights import load  # torch: only when a trial opens
 
-        return load(Path(self.file).expanduser().resolve(), model, device)
+        return load(self._path, model, device)
+
+    @hookimpl
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
+        return {"model": str(self._path)} if engine == "llama_cpp" else None
 
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        if state.engine != "local":
+            return self._served(state)
         from ablate_gguf.weights import evidence
 
-        return evidence(Path(self.file).expanduser().resolve(), state.components["model"])
+        return evidence(self._path, state.components["model"])
+
+    def _served(self, state: EvidenceState) -> Evidence:
+        serving = state.components["facts"].settings.get("model")
+        detail = f"the server says that it serves {serving}"
+        return Evidence("gguf", serving == str(self._path), detail)
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.file).expanduser().resolve()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 from ablate.plugins import Plugin, hookimpl
+from ablate.quantization import served
 from ablate.quantization.extras import requirements
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
@@ -51,6 +52,4 @@ class Torchao(Plugin):
 
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        from ablate.quantization.evidence import evidence
-
-        return evidence("torchao", state.components["model"], BITS[self.scheme])
+        return served.evidence("torchao", state, BITS[self.scheme])

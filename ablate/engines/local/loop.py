@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ablate.engines.local.clock import Clock
 from ablate.engines.local.interfaces import Chunk, DecodeStep, KVStore, Scheduler, Seq
-from ablate.engines.text import Codebook
+from ablate.engines.text import Codebook, completion_of
 from ablate.types import Completion, FinishReason, Load, Request, Usage
 
 USAGE_INTERVAL = 0.05  # s between telemetry samples, beside those of every new peak
@@ -130,19 +130,15 @@ class Loop:
 
 def completion(seq: Seq, now: float, reason: FinishReason, codebook: Codebook) -> Completion:
     """What is reported of a sequence that ended ``now``."""
-    prompt, output = seq.tokens[: seq.prompt_len], seq.tokens[seq.prompt_len :]
-    visible = codebook.visible_from(prompt, output)
-    return Completion(
+    return completion_of(
+        codebook,
         request_id=seq.request.id,
-        text=codebook.text(output),
-        prompt_tokens=len(prompt),
-        output_tokens=len(output),
-        thinking_tokens=len(output) if visible is None else visible,
+        prompt=seq.tokens[: seq.prompt_len],
+        output=seq.tokens[seq.prompt_len :],
+        token_times=seq.token_times,
         arrival=seq.arrival,
         dispatched=seq.dispatched,
         finished=now,
-        token_times=tuple(seq.token_times),
-        first_visible=None if visible is None else seq.token_times[visible],
         finish_reason=reason,
         cached_tokens=seq.cached_tokens,
     )

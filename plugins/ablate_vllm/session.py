@@ -1,0 +1,246 @@
+"""The trial's side of vLLM: tokens out, completions in."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from ablate.child import Service, cpu_seconds, peak_rss_bytes
+from ablate.engines.base import EngineContext, Session
+from ablate.engines.text import Codebook, completion_of
+from ablate.errors import TrialError, says_out_of_memory
+from ablate.plugins import made
+from ablate.types import Completion, EngineFacts, EvidenceState, Load, ModelSpec, Usage
+from ablate_vllm import VllmEngine, known
+from ablate_vllm.facts import facts
+
+HERE = Path(__file__).parent
+WORKER = HERE / "worker.py"
+SITE = HERE / "site"
+QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "INFO"}
+
+
+class VllmSession(Session):
+    """A worker process that holds vLLM, and the socket to it."""
+
+    def __init__(self, options: VllmEngine, context: EngineContext) -> None:
+        self._options = options
+        self._context = context
+        self._codebook = Codebook(context.model)
+        args = engine_args(options, context)
+        mine, theirs = socket.socketpair()
+        log = (context.directory or Path.cwd()) / "vllm.log"
+        with theirs:
+            self._service = Service(
+                [options.interpreter, "-u", str(WORKER), str(theirs.fileno())],
+                log,
+                environment(options),
+                fds=(theirs.fileno(),),
+            )
+        self._socket = mine
+        self._lines = mine.makefile("rb")
+        self._counted: Mapping[str, float] = {}
+        opened = self._opened(args)
+        self._version = opened["version"]
+        self.facts: EngineFacts = facts(opened["facts"])
+
+    def _opened(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._socket.settimeout(self._options.startup_timeout)
+        try:
+            self._send(open=args)
+            message = next(self._messages())
+        except BaseException:
+            self.close()
+            raise
+        self._socket.settimeout(None)
+        opened: Mapping[str, Any] = message["opened"]
+        return opened
+
+    @property
+    def weight_bytes(self) -> int:
+        return self.facts.weight_bytes or 0
+
+    @property
+    def cpu_seconds(self) -> float:
+        return super().cpu_seconds + cpu_seconds(self._service.tree)
+
+    @property
+    def peak_rss_bytes(self) -> int:
+        return super().peak_rss_bytes + peak_rss_bytes(self._service.tree)
+
+    @property
+    def info(self) -> Mapping[str, str]:
+        settings = self.facts.settings
+        told = ("dtype", "kv_cache_dtype", "enforce_eager", "attention_backend", "max_num_seqs")
+        kernels = ", ".join(f"{n} x {name}" for name, n in (self.facts.linears or {}).items())
+        return {
+            "engine": "vllm",
+            "vllm": self._version,
+            "device": known.platform().name.lower(),
+            **{name: str(settings[name]) for name in told if settings.get(name) is not None},
+            "linear kernels": kernels,
+        }
+
+    def run(
+        self,
+        load: Load,
+        on_completion: Callable[[Completion], None],
+        on_usage: Callable[[Usage], None],
+    ) -> Mapping[str, float]:
+        prompts = {r.id: self._codebook.prompt(r.problem.prompt) for r in load.requests}
+        sampling = self._context.sampling
+        self._check_lengths(max((len(p) for p in prompts.values()), default=0))
+        self._send(
+            run={
+                "requests": [
+                    {"id": r.id, "prompt": prompts[r.id], "seed": r.seed, "arrival": r.arrival}
+                    for r in load.requests
+                ],
+                "concurrency": load.concurrency,
+                "sampling": {
+                    "temperature": sampling.temperature,
+                    "top_p": sampling.top_p,
+                    "max_tokens": sampling.max_tokens,
+                    "stop_token_ids": sorted(self._codebook.stop_ids),
+                },
+                "stall_timeout": self._options.stall_timeout,
+            }
+        )
+        for message in self._messages():
+            if "done" in message:
+                done = message["done"]
+                on_completion(self._completion(done, prompts[done["id"]]))
+            elif "usage" in message:
+                on_usage(self._usage(message["usage"]))
+            else:
+                self._counted = message["ended"]
+                break
+        return self._counted
+
+    def _check_lengths(self, longest: int) -> None:
+        allowed = self.facts.settings.get("max_model_len")
+        wanted = longest + self._context.sampling.max_tokens
+        if allowed and wanted > allowed:
+            raise TrialError(
+                f"a prompt of {longest} tokens and sampling.max_tokens "
+                f"{self._context.sampling.max_tokens} exceed vLLM's max_model_len {allowed}; "
+                "lower sampling.max_tokens or raise engine.vllm.args.max_model_len"
+            )
+
+    def _completion(self, done: Mapping[str, Any], prompt: list[int]) -> Completion:
+        if done["reason"] not in ("stop", "length"):
+            raise TrialError(f"vLLM ended request {done['id']!r} with {done['reason']!r}")
+        return completion_of(
+            self._codebook,
+            request_id=done["id"],
+            prompt=prompt,
+            output=done["tokens"],
+            token_times=done["times"],
+            arrival=done["arrival"],
+            dispatched=done["dispatched"],
+            finished=done["finished"],
+            finish_reason=done["reason"],
+            cached_tokens=done["cached"],
+        )
+
+    def _usage(self, sample: Mapping[str, Any]) -> Usage:
+        tokens = self.facts.kv_cache_tokens or 0
+        total = round(tokens * (self.facts.kv_bytes_per_token or 0.0))
+        share = sample["kv_usage"]
+        return Usage(
+            time=sample["time"],
+            running=sample["running"],
+            waiting=sample["waiting"],
+            kv_tokens=round(share * tokens),
+            kv_bytes=round(share * total),
+            kv_allocated_bytes=total,
+            kv_budget_bytes=total,
+        )
+
+    def evidence_state(self, stage: Literal["warmup", "measured"]) -> EvidenceState:
+        return EvidenceState(
+            engine="vllm",
+            stage=stage,
+            components={"facts": self.facts},
+            counters=self._counted,
+        )
+
+    def close(self) -> None:
+        self._socket.close()
+        self._service.close()
+
+    def _send(self, **message: Any) -> None:
+        try:
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            raise self._gone() from None
+
+    def _messages(self) -> Iterator[Mapping[str, Any]]:
+        """What the worker says. Raises TrialError with the log's end when it says no more."""
+        while True:
+            try:
+                line = self._lines.readline()
+            except TimeoutError:
+                limit = self._options.startup_timeout
+                raise self._failure(
+                    f"vLLM was not up after {limit:g} s (option: startup_timeout)", "timeout"
+                ) from None
+            except OSError:
+                line = b""
+            if not line:
+                raise self._gone()
+            message: Mapping[str, Any] = json.loads(line)
+            if "failed" in message:
+                failed = message["failed"]
+                raise self._failure(failed["message"], "timeout" if failed["timeout"] else "error")
+            yield message
+
+    def _gone(self) -> TrialError:
+        ending = self._service.wait(5.0)
+        return self._failure(f"vLLM's process ended ({ending or 'it does not answer'})", "crash")
+
+    def _failure(self, what: str, kind: str) -> TrialError:
+        tail = self._service.last_lines()
+        if says_out_of_memory(f"{what}\n{tail}") or "signal 9" in what:
+            kind = "out_of_memory"
+        return TrialError(f"{what}\n{tail}" if tail else what, kind)
+
+
+def engine_args(options: VllmEngine, context: EngineContext) -> dict[str, Any]:
+    """vLLM's arguments: defaults, then the recipe's, then the optimizations', made now."""
+    chosen, _ = options.merged_args(context.plugins, context.model)
+    return {**defaults(context.model), **made(chosen)}
+
+
+def defaults(model: ModelSpec) -> dict[str, Any]:
+    """The baseline's arguments."""
+    args: dict[str, Any] = {
+        "model": model.path,
+        "tokenizer": model.path,
+        "dtype": model.dtype,
+        "trust_remote_code": model.trust_remote_code,
+        "enable_prefix_caching": False,
+        "worker_extension_cls": "ablate_vllm_probe.Probe",
+        "seed": 0,
+    }
+    if model.revision:
+        args |= {"revision": model.revision, "tokenizer_revision": model.revision}
+    if not model.allow_pickle:
+        args["load_format"] = "safetensors"
+    if known.platform() is known.CPU:
+        args["enforce_eager"] = True
+    return args
+
+
+def environment(options: VllmEngine) -> dict[str, str]:
+    """What vLLM's processes are started with."""
+    paths = [str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**QUIET, "PYTHONPATH": os.pathsep.join(paths)}
+    if known.platform() is known.CPU:
+        env["VLLM_CPU_KVCACHE_SPACE"] = str(options.kv_cache_gib)
+        env["CUDA_VISIBLE_DEVICES"] = ""
+    return {**env, **options.env}
