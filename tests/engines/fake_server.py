@@ -25,6 +25,18 @@ from ablate.engines.server.launchers import Dialect, Launcher
 from ablate.plugins import Registry, hookimpl
 
 ROOT = Path(__file__).parents[2]
+LAST_WORDS = {
+    "die": ("something broke", 7),
+    "oom": ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1 GiB", 1),
+}
+SAYS = {
+    "garbage": b"data: {'not': json}\n\ndata: [DONE]\n\n",
+    "form": b'data: {"choices": 5}\n\ndata: [DONE]\n\n',
+    "error": b'data: {"error": {"message": "the engine is dead"}}\n\n',
+    "binary": b'data: {"choices": [{"text": "\xff\xfe"}]}\n\ndata: [DONE]\n\n',
+    "ping": b": ping\r\n\r\n",
+    "cut": b"",
+}
 OUTPUT = "<think>\n12 + 7 = 19\n</think>\n19"
 
 
@@ -173,27 +185,15 @@ class Fake:
 
 async def strike(fault: str) -> AsyncIterator[bytes]:
     """What comes instead of the rest of a stream."""
-    if fault == "die":
-        print("something broke", flush=True)
-        os._exit(7)
+    if fault in LAST_WORDS:
+        words, code = LAST_WORDS[fault]
+        print(words, flush=True)
+        os._exit(code)
     if fault == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    if fault == "oom":
-        print("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1 GiB", flush=True)
-        os._exit(1)
     if fault == "hang":
         await asyncio.sleep(3600)
-    if fault == "garbage":
-        yield b"data: {'not': json}\n\ndata: [DONE]\n\n"
-    if fault == "form":
-        yield b'data: {"choices": 5}\n\ndata: [DONE]\n\n'
-    if fault == "error":
-        yield b'data: {"error": {"message": "the engine is dead"}}\n\n'
-    if fault == "binary":
-        yield b'data: {"choices": [{"text": "\xff\xfe"}]}\n\ndata: [DONE]\n\n'
-    if fault == "ping":
-        yield b": ping\r\n\r\n"
-    # "cut": nothing more
+    yield SAYS[fault]
 
 
 def counted(prompt: int, completion: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,7 @@ def test_an_open_loop_keeps_its_schedule_and_a_closed_one_its_slots(tmp_path: Pa
         assert all(c.dispatched >= c.arrival for c in done)
         assert done[1].dispatched < done[0].finished
         done, _, _ = served(session, load(5, concurrency=1))
-        assert all(b.arrival >= a.finished for a, b in zip(done, done[1:], strict=False))
+        assert all(b.arrival >= a.finished for a, b in pairwise(done))
 
 
 @pytest.mark.parametrize("pieces", [1, 7])
@@ -219,16 +220,20 @@ def test_faults_are_failures_that_say_what_happened(tmp_path: Path, fault: str) 
 
 
 def test_another_reason_to_finish_is_a_failure(tmp_path: Path) -> None:
-    with attached(tmp_path, finish="content_filter") as session:
-        with pytest.raises(TrialError, match="content_filter"):
-            served(session, load(1))
+    with (
+        attached(tmp_path, finish="content_filter") as session,
+        pytest.raises(TrialError, match="content_filter"),
+    ):
+        served(session, load(1))
 
 
 @pytest.mark.usefixtures("fake_launcher")
 def test_another_count_of_the_prompt_that_was_sent_is_a_failure(tmp_path: Path) -> None:
-    with attached(tmp_path, extra_prompt=1) as session:
-        with pytest.raises(TrialError, match="serves another model"):
-            served(session, load(1))
+    with (
+        attached(tmp_path, extra_prompt=1) as session,
+        pytest.raises(TrialError, match="serves another model"),
+    ):
+        served(session, load(1))
 
 
 def test_a_grader_that_fails_ends_the_run_and_leaves_the_session_usable(tmp_path: Path) -> None:

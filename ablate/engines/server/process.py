@@ -22,7 +22,7 @@ from ablate.types import ModelSpec
 
 HOST = "127.0.0.1"
 POLL = 0.2  # s between looks at a server that is starting
-LAST_BREATH = 2.0  # s in which a server that broke a request off may be found dead
+LAST_BREATH = 1.0  # s in which a server that broke a request off may be found dead
 LOG_END = 100_000  # bytes of a log in which the reason for an end is looked for
 
 
