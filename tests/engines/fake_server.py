@@ -135,7 +135,7 @@ class Fake:
         return len(ids) + self.does.extra_prompt
 
     def cut(self, event: bytes) -> list[bytes]:
-        size = self.does.pieces or len(event)
+        size = self.does.pieces or len(event) or 1
         return [event[i : i + size] for i in range(0, len(event), size)]
 
     async def events(self, prompt_tokens: int, chat: bool, fault: str) -> AsyncIterator[bytes]:

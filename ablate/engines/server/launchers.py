@@ -32,13 +32,14 @@ class Dialect:
     """What a server understands beyond the common ground.
 
     ``owner``: what it calls itself in ``/v1/models``. ``token_prompts``: a prompt may be a list of
-    token ids. ``fields``: added to each request. ``flush``: where its prefix cache is emptied.
+    token ids. ``token_chunks``: each chunk of a stream is one token. ``fields``: added to each request. ``flush``: where its prefix cache is emptied.
     ``gauges`` and ``counters``: our names for its metrics; gauges are ``running``, ``waiting``,
     ``kv_share``, ``kv_tokens`` and ``kv_capacity``.
     """
 
     owner: str = ""
     token_prompts: bool = False
+    token_chunks: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
     flush: str | None = None
     gauges: Mapping[str, str] = field(default_factory=dict)
@@ -165,7 +166,11 @@ LLAMA_CPP = Launcher(
     defaults={"cache": False, "interrupt_requests": False},
     files="*.gguf",
     health="/v1/models",
-    dialect=Dialect(owner="me", fields={"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0}),
+    dialect=Dialect(
+        owner="me",
+        token_chunks=True,  # and it sends no usage with a stream
+        fields={"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
+    ),
 )  # fmt: skip
 BUILT_IN: Mapping[str, Launcher] = {
     "sglang": SGLANG,
