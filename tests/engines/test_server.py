@@ -112,7 +112,7 @@ def test_tokens_and_their_times_however_a_server_counts(
             assert c.finish_reason == "stop"
             assert c.first_visible in c.token_times
             assert TOKENS - 5 <= c.thinking_tokens < TOKENS
-        expected = "the tokenizer's" if style == "none" else "the server's"
+        expected = "the server gives none" if style == "none" else "the server's"
         assert session.info["token counts"].startswith(expected)
 
 

@@ -56,7 +56,7 @@ class Tally:
     def sentence(self) -> str:
         """Whose token counts the records have."""
         if not self.counted:
-            return "the tokenizer's: the server gives none"
+            return "the server gives none: of the tokenizer, or one for each chunk of a stream"
         if not self.checked:
             return "the server's, not checked: the tokenizer is not here"
         return f"the server's, equal to the tokenizer's in {self.equal} of {self.checked} requests"
@@ -109,13 +109,13 @@ class Asker:
         prompt = self._prompt_ids(request, reply)
         self._check_prompt(reply, prompt)
         self.tally.add(reply, len(prompt) if prompt else None, self.codebook)
-        counts = token_counts(reply, self.codebook)
+        counts = token_counts(reply, self.codebook, self.dialect.token_chunks)
         times = tuple(chain.from_iterable(map(repeat, reply.times, counts)))
         visible = self._visible(reply, prompt, counts, request)
         return Completion(
             request_id=request.id,
             text=whole_text(reply, self.codebook),
-            prompt_tokens=reply.prompt_tokens or len(prompt or ()),
+            prompt_tokens=self._prompt_tokens(reply, prompt, request),
             output_tokens=len(times),
             thinking_tokens=len(times) if visible is None else visible,
             arrival=stream.arrival,
@@ -132,6 +132,14 @@ class Asker:
         if self.endpoint == "completions" and self.codebook:
             return self.codebook.prompt(request.problem.prompt)
         return list(reply.prompt_ids) if reply.prompt_ids else None
+
+    def _prompt_tokens(self, reply: Reply, prompt: list[int] | None, request: Request) -> int:
+        """The server's count, or what our own template makes of the prompt, or 0: nobody knows."""
+        if reply.prompt_tokens is not None:
+            return reply.prompt_tokens
+        if prompt is None and self.codebook is not None:
+            prompt = self.codebook.prompt(request.problem.prompt)
+        return len(prompt or ())
 
     def _check_prompt(self, reply: Reply, prompt: list[int] | None) -> None:
         sent_ids = self.endpoint == "completions" and self.dialect.token_prompts

@@ -12,12 +12,13 @@ from ablate.thinking import THINK_CLOSE, THINK_OPEN, visible_text
 Measure = Callable[[str], int]
 
 
-def token_counts(reply: Reply, codebook: Codebook | None) -> list[int]:
+def token_counts(reply: Reply, codebook: Codebook | None, token_chunks: bool) -> list[int]:
     """Tokens by chunk; they add up to what the server counted, if it did.
 
     Where it says nothing by chunk, a chunk with text is one token if that adds up, with one more
     for an end token. If it does not, the total is spread over the chunks as their texts' own tokens
     (without a tokenizer: characters) are.
+    Where it counts nothing at all, the tokenizer does, unless each chunk is one token.
     """
     if all(n is not None for n in reply.counts):
         return [n or 0 for n in reply.counts]
@@ -25,7 +26,8 @@ def token_counts(reply: Reply, codebook: Codebook | None) -> list[int]:
     end = int(reply.finish_reason == "stop")
     total = reply.output_tokens
     if total is None:
-        total = end + (_length(reply, codebook) if codebook else sum(said))
+        tokenizer = None if token_chunks else codebook
+        total = end + (_length(reply, tokenizer) if tokenizer else sum(said))
     ones = [int(s) for s in said]
     missing = total - sum(ones)
     if missing in (0, end):

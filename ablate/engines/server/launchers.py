@@ -32,7 +32,8 @@ class Dialect:
     """What a server understands beyond the common ground.
 
     ``owner``: what it calls itself in ``/v1/models``. ``token_prompts``: a prompt may be a list of
-    token ids. ``token_chunks``: each chunk of a stream is one token. ``fields``: added to each request. ``flush``: where its prefix cache is emptied.
+    token ids. ``token_chunks``: each chunk of a stream is one token. ``fields``: added to each
+    request. ``flush``: where its prefix cache is emptied.
     ``gauges`` and ``counters``: our names for its metrics; gauges are ``running``, ``waiting``,
     ``kv_share``, ``kv_tokens`` and ``kv_capacity``.
     """
