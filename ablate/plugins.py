@@ -35,10 +35,13 @@ class Plugin:
 
     The first line of the docstring is what ``ablate plugins`` prints; ``source`` names the paper.
     ``lossless`` claims that greedy output is the baseline's up to floating-point noise.
+    ``example``: options that the support matrix is made with, where the defaults alone are refused
+    or show too little.
     """
 
     source: ClassVar[str] = ""
     lossless: ClassVar[bool] = False
+    example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Registry:

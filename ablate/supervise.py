@@ -20,6 +20,7 @@ import time
 from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1
+GONE = 5.0  # s for what was killed to be gone
 
 
 def main(grace: float, command: list[str]) -> int:
@@ -39,7 +40,7 @@ def main(grace: float, command: list[str]) -> int:
         print(f"cannot start {command[0]}: {error.strerror}", file=sys.stderr, flush=True)
         return 127
     code = _watch(child, grace)
-    _kill_group(child.pid)
+    _kill_group(child.pid)  # its pid stays the group's as long as anyone is in it
     return code if code >= 0 else 128 - code
 
 
@@ -73,8 +74,13 @@ def _stop(child: subprocess.Popen[bytes], grace: float) -> int:
 
 
 def _kill_group(leader: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # all gone already
+    """Returns when all are gone: the next trial needs the memory and cores that they held."""
+    deadline = time.monotonic() + GONE
+    with suppress(ProcessLookupError, PermissionError):  # nobody left
         os.killpg(leader, signal.SIGKILL)
+        while time.monotonic() < deadline:
+            os.killpg(leader, 0)
+            time.sleep(0.01)
 
 
 if __name__ == "__main__":

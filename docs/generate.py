@@ -12,9 +12,11 @@ from ablate import hookspecs
 from ablate.domains import BUILT_IN
 from ablate.domains.base import Domain
 from ablate.hookspecs import COMPONENT_HOOKS, HOOKS
+from ablate.plugins import installed
 from ablate.report.parquet import reference as parquet
 from ablate.report.reference import reference as metrics
 from ablate.schema import reference as recipe
+from ablate.show import support_matrix
 
 EXAMPLES_DIFFICULTY = 3
 FOLDER = Path(__file__).parent / "reference"
@@ -60,8 +62,22 @@ def _domain(domain: type[Domain]) -> str:
     )
 
 
+def engines() -> str:
+    """The support matrix: every built-in optimization against every engine."""
+    heads, rows = support_matrix(installed())
+    intro = (
+        "Printed from the plugins' hooks by `docs/generate.py`; `ablate plugins` prints it for\n"
+        "all that you have installed. An optimization supports an engine if it implements a hook\n"
+        "that the engine calls; one that asks for engine arguments must be given some."
+    )
+    lines = [heads, ["---"] * len(heads), *([f"`{name}`", *marks] for name, *marks in rows)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"# Engines\n\n{intro}\n\n{table}\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "domains.md": domains,
+    "engines.md": engines,
     "hooks.md": hooks,
     "metrics.md": metrics,
     "recipe.md": recipe,

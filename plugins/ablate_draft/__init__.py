@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ablate.errors import RecipeError
-from ablate.models import ModelConfig, resolve_model
+from ablate import speculation
+from ablate.evidence import drafting
 from ablate.plugins import Plugin, hookimpl
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 class Draft(Plugin):
     """Let a small ``model`` of the same vocabulary draft ``k`` tokens that the model verifies.
 
-    ``dtype``: of the draft model; ``auto`` is its checkpoint's.
+    ``dtype``: of the draft model; ``auto`` is its checkpoint's. Engines that own their loop choose
+    it themselves and support ``auto`` alone.
     """
 
     model: str
@@ -29,16 +31,11 @@ class Draft(Plugin):
     lossless: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(f"k must be at least 1, not {self.k}")
+        speculation.at_least_one(self.k)
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
-        try:
-            self._spec()
-        except RecipeError as error:
-            return Requirements(problems=error.problems)
-        return Requirements(needs=frozenset({"rollback", "logits"}))
+        return speculation.draft_requirements(self.model, self.dtype)
 
     @hookimpl
     def ablate_decode_step(self, model: Any, cache: KVStore, sampler: Sampler) -> DecodeStep:
@@ -50,10 +47,19 @@ class Draft(Plugin):
         return VerifyingStep(ModelRunner(model, cache), sampler, proposer)
 
     @hookimpl
-    def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        from ablate.engines.local.evidence import drafting
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
+        if self.dtype != "auto":
+            return None
+        path = self._spec().path
+        if engine == "vllm":
+            return speculation.vllm("draft_model", self.k, model=path)
+        if engine == "sglang":
+            return speculation.sglang("STANDALONE", self.k, speculative_draft_model_path=path)
+        return None
 
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
         return drafting("draft", state)
 
     def _spec(self) -> ModelSpec:
-        return resolve_model(ModelConfig(self.model, dtype=self.dtype), on_host=False)
+        return speculation.draft_spec(self.model, self.dtype)

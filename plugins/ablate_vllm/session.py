@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from ablate_vllm.facts import facts
 HERE = Path(__file__).parent
 WORKER = HERE / "worker.py"
 SITE = HERE / "site"
+REPORTED = re.compile(r"^\(\w+ pid=\d+\) ERROR .*?\] ((?:\w+\.)*\w*(?:Error|Exception): .*)")
 QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "INFO"}
 
 
@@ -170,6 +172,7 @@ class VllmSession(Session):
         )
 
     def close(self) -> None:
+        self._lines.close()
         self._socket.close()
         self._service.close()
 
@@ -205,9 +208,19 @@ class VllmSession(Session):
 
     def _failure(self, what: str, kind: str) -> TrialError:
         tail = self._service.last_lines()
+        cause = root_cause(self._service.log)
+        what = f"{what}: {cause}" if cause and cause not in what else what
         if says_out_of_memory(f"{what}\n{tail}") or "signal 9" in what:
             kind = "out_of_memory"
         return TrialError(f"{what}\n{tail}" if tail else what, kind)
+
+
+def root_cause(log: Path) -> str | None:
+    """The first error that one of vLLM's processes reported; what follows comes of it."""
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        found = (match for line in lines if (match := REPORTED.search(line)))
+        first = next(found, None)
+    return first[1] if first else None
 
 
 def engine_args(options: VllmEngine, context: EngineContext) -> dict[str, Any]:

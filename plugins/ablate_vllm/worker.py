@@ -86,6 +86,8 @@ class Worker:
             AsyncEngineArgs(**args), stat_loggers=[self._new_stats]
         )
         facts = await self._engine.collective_rpc("ablate_facts")
+        for rank in facts:  # replicas of a dense model say that they are alone
+            rank["settings"]["data_parallel_size"] = len(self._stats)
         self.send(opened={"facts": facts, "version": vllm_version})
 
     def _new_stats(self, *_: Any) -> Stats:
