@@ -6,14 +6,13 @@
   a large one, and their difference is reported, so that imports and start-up do not count;
 - how late requests are sent at 200 a second (p50, p99).
 
-``--vllm-python`` names an interpreter with vLLM, ``--guidellm`` and ``--aiperf`` those two commands;
+``--vllm-python`` names an interpreter with vLLM, ``--guidellm`` and ``--aiperf`` two commands;
 each is given the same loads against the same server, taking turns.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -150,12 +149,14 @@ def clients(options: argparse.Namespace) -> Mapping[str, Command | None]:
         ]  # fmt: skip
 
     def guidellm(url: str, n: int) -> list[str]:
-        data = json.dumps({"prompt_tokens": 32, "output_tokens": options.tokens})
         return [
-            options.guidellm, "benchmark", "--target", url, "--model", MODEL,
-            "--processor", tokenizer, "--data", data, "--profile", "concurrent",
-            "--rate", concurrency, "--max-requests", str(n), "--disable-progress",
-            "--request-type", "text_completions",
+            options.guidellm, "run", "--disable-console",
+            "--backend",
+            f"kind=openai_http,target={url},model={MODEL},request_format=/v1/completions",
+            "--profile", f"kind=concurrent,streams={concurrency}",
+            "--constraint", f"kind=max_requests,count={n}",
+            "--tokenizer", f"kind=hf_auto,model={tokenizer}",
+            "--data", f"kind=synthetic_text,prompt_tokens=32,output_tokens={tokens}",
         ]  # fmt: skip
 
     def aiperf(url: str, n: int) -> list[str]:
@@ -164,7 +165,7 @@ def clients(options: argparse.Namespace) -> Mapping[str, Command | None]:
             "--endpoint-type", "completions", "--tokenizer", tokenizer,
             "--concurrency", concurrency, "--request-count", str(n),
             "--synthetic-input-tokens-mean", "32", "--output-tokens-mean", tokens,
-            "--ui", "none",
+            "--use-server-token-count", "--ui", "none",
         ]  # fmt: skip
 
     return {

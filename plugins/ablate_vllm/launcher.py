@@ -37,8 +37,10 @@ LAUNCHER = Launcher(
         "worker_extension_cls": "ablate_vllm_probe.Probe",
     },
     from_model={
-        "dtype": "dtype", "revision": "revision", "trust_remote_code": "trust_remote_code",
+        "tokenizer": "path", "dtype": "dtype", "revision": "revision",
+        "tokenizer_revision": "revision", "trust_remote_code": "trust_remote_code",
     },
+    no_pickles={"load_format": "safetensors"},
     facts=FactsCall("/collective_rpc", {"method": "ablate_facts"}, _facts),
     problems=_problems,
     env={

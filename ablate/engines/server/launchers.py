@@ -54,8 +54,9 @@ class Launcher:
     ``command``: its words, with ``{python}``, ``{model}`` and ``{port}``. ``booleans``: how true
     and false are written: ``--x`` and ``--no-x`` (negated), ``--x`` and nothing (switch), or
     ``--x true`` (value). ``dashes``: flags are written with dashes. ``defaults``: the baseline's
-    arguments. ``from_model``: field of the recipe's model -> argument. ``files``: the server loads
-    one file, found in the model's folder by this pattern. ``health``: what answers 200 once it is
+    arguments. ``from_model``: argument -> field of the recipe's model. ``no_pickles``: arguments for
+    a model that may not run code when it is loaded. ``files``: the server loads one file, found in
+    the model's folder by this pattern. ``health``: what answers 200 once it is
     up. ``problems``: sentences about arguments that cannot be right. ``on_cpu`` and ``cpu_env``:
     more defaults where there is no GPU.
     """
@@ -66,6 +67,7 @@ class Launcher:
     dashes: bool = True
     defaults: Mapping[str, Any] = field(default_factory=dict)
     from_model: Mapping[str, str] = field(default_factory=dict)
+    no_pickles: Mapping[str, Any] = field(default_factory=dict)
     files: str | None = None
     health: str = "/health"
     facts: FactsCall | None = None
@@ -120,8 +122,10 @@ SGLANG = Launcher(
         "sampling_defaults": "openai",  # else the model's generation_config.json adds top-k
     },
     from_model={
-        "dtype": "dtype", "revision": "revision", "trust_remote_code": "trust_remote_code",
+        "tokenizer_path": "path", "dtype": "dtype", "revision": "revision",
+        "trust_remote_code": "trust_remote_code",
     },
+    no_pickles={"load_format": "safetensors"},
     dialect=Dialect(
         owner="sglang",
         token_prompts=True,

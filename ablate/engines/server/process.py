@@ -74,9 +74,10 @@ def failure(service: Service | None, fault: ServerError) -> TrialError:
 
 
 def _defaults(launcher: Launcher, model: ModelSpec) -> dict[str, Any]:
-    values = {argument: getattr(model, name) for name, argument in launcher.from_model.items()}
+    values = {argument: getattr(model, name) for argument, name in launcher.from_model.items()}
     given = {name: value for name, value in values.items() if value not in (None, False, "auto")}
-    return {**launcher.defaults, **(launcher.on_cpu if on_cpu() else {}), **given}
+    safe = {} if model.allow_pickle else launcher.no_pickles
+    return {**launcher.defaults, **(launcher.on_cpu if on_cpu() else {}), **safe, **given}
 
 
 def _model(launcher: Launcher, path: str) -> str:
@@ -96,7 +97,10 @@ def _model(launcher: Launcher, path: str) -> str:
 
 def _environment(options: ServerEngine, launcher: Launcher) -> Mapping[str, str]:
     ours = {k: v for k, v in launcher.cpu_env.items() if k not in os.environ} if on_cpu() else {}
-    return {**launcher.env, **ours, **options.env}
+    given = {**launcher.env, **ours}
+    if "PYTHONPATH" in given and "PYTHONPATH" in os.environ:
+        given["PYTHONPATH"] += os.pathsep + os.environ["PYTHONPATH"]
+    return {**given, **options.env}
 
 
 def _free_port() -> int:
