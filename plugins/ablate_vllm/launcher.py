@@ -56,6 +56,7 @@ LAUNCHER = Launcher(
         token_prompts=True,
         fields={"return_token_ids": True, "stream_options": {"include_usage": True}},
         flush="/reset_prefix_cache",
+        flushed='"success":true',
         gauges={
             "vllm:num_requests_running": "running",
             "vllm:num_requests_waiting": "waiting",

@@ -123,7 +123,12 @@ def test_a_known_server_is_recognized_by_what_it_calls_itself(tmp_path: Path) ->
         prompts = [len(Codebook(MODEL).prompt(r.problem.prompt)) for r in load().requests]
         assert [c.prompt_tokens for c in done] == prompts
         assert all("<think>" in c.text and c.text.endswith("19") for c in done)
-        assert counters == {"spec_num_drafts": 3.0, "prefix_cache_hits": 0.0}
+        prompt = sum(c.prompt_tokens for c in done)
+        assert counters == {
+            "spec_num_drafts": 3.0,
+            "prefix_cache_queries": prompt,
+            "prefix_cache_hits": 0.0,
+        }
         assert usage[0].running == 3
         assert usage[0].waiting == 4
         assert usage[0].kv_tokens == 500
@@ -169,7 +174,8 @@ def test_without_the_tokenizer_a_chat_and_the_servers_counts(tmp_path: Path) -> 
 
 def test_what_was_in_the_cache_is_reported(tmp_path: Path) -> None:
     with attached(tmp_path, cached=4) as session:
-        done, _, _ = served(session, load(2))
+        done, _, counters = served(session, load(2))
+        assert counters["prefix_cache_hits"] == 8
         assert [c.cached_tokens for c in done] == [4, 4]
         total = sum(c.prompt_tokens for c in done)
         assert session.info["prefix cache"] == (

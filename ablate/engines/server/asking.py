@@ -53,6 +53,16 @@ class Tally:
             self.equal += right and agrees(reply, codebook)
 
     @property
+    def counters(self) -> dict[str, float]:
+        """Prompt tokens that were looked up and found, where the replies say so."""
+        if not self.says_cached:
+            return {}
+        return {
+            "prefix_cache_queries": self.prompt_tokens,
+            "prefix_cache_hits": self.cached_tokens,
+        }
+
+    @property
     def sentence(self) -> str:
         """Whose token counts the records have."""
         if not self.counted:

@@ -20,10 +20,13 @@ Booleans = Literal["negated", "switch", "value"]
 
 @dataclass(frozen=True)
 class FactsCall:
-    """What a server is asked about its model and caches, and how its answer is read."""
+    """What a server is asked about its model and caches, and how its answer is read.
+
+    ``body``: what is posted; None: nothing, the page is read.
+    """
 
     path: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | None
     read: Callable[[Any], EngineFacts]
 
 
@@ -33,7 +36,7 @@ class Dialect:
 
     ``owner``: what it calls itself in ``/v1/models``. ``token_prompts``: a prompt may be a list of
     token ids. ``token_chunks``: each chunk of a stream is one token. ``fields``: added to each
-    request. ``flush``: where its prefix cache is emptied.
+    request. ``flush``: where its prefix cache is emptied; ``flushed``: what it answers if it was.
     ``gauges`` and ``counters``: our names for its metrics; gauges are ``running``, ``waiting``,
     ``kv_share``, ``kv_tokens`` and ``kv_capacity``.
     """
@@ -43,6 +46,7 @@ class Dialect:
     token_chunks: bool = False
     fields: Mapping[str, Any] = field(default_factory=dict)
     flush: str | None = None
+    flushed: str = ""
     gauges: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, str] = field(default_factory=dict)
 
@@ -54,11 +58,11 @@ class Launcher:
     ``command``: its words, with ``{python}``, ``{model}`` and ``{port}``. ``booleans``: how true
     and false are written: ``--x`` and ``--no-x`` (negated), ``--x`` and nothing (switch), or
     ``--x true`` (value). ``dashes``: flags are written with dashes. ``defaults``: the baseline's
-    arguments. ``from_model``: argument -> field of the recipe's model. ``no_pickles``: arguments for
-    a model that may not run code when it is loaded. ``files``: the server loads one file, found in
-    the model's folder by this pattern. ``health``: what answers 200 once it is
-    up. ``problems``: sentences about arguments that cannot be right. ``on_cpu`` and ``cpu_env``:
-    more defaults where there is no GPU.
+    arguments. ``from_model``: argument -> field of the recipe's model. ``no_pickles``: arguments
+    for a model that may not run code when it is loaded. ``files``: the server loads one file, found
+    in the model's folder by this pattern. ``health``: what answers 200 once it is up.
+    ``problems``: sentences about arguments that cannot be right. ``on_cpu`` and ``cpu_env``: more
+    defaults where there is no GPU.
     """
 
     command: Sequence[str]
@@ -110,6 +114,11 @@ class Launcher:
         return [f"--no-{written}"] if self.booleans == "negated" else []
 
 
+def _sglang_facts(answer: Any) -> EngineFacts:
+    plain = {k: v for k, v in answer.items() if v is None or isinstance(v, (bool, int, float, str))}
+    return EngineFacts(settings=plain, kv_cache_tokens=answer.get("max_total_num_tokens"))
+
+
 SGLANG = Launcher(
     command=(
         "{python}", "-m", "sglang.launch_server", "--model-path", "{model}",
@@ -126,11 +135,13 @@ SGLANG = Launcher(
         "trust_remote_code": "trust_remote_code",
     },
     no_pickles={"load_format": "safetensors"},
+    facts=FactsCall("/get_server_info", None, _sglang_facts),
     dialect=Dialect(
         owner="sglang",
         token_prompts=True,
         fields={"stream_options": {"include_usage": True, "continuous_usage_stats": True}},
         flush="/flush_cache",
+        flushed="Cache flushed",
         gauges={
             "sglang:num_running_reqs": "running",
             "sglang:num_queue_reqs": "waiting",

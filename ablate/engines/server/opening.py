@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ablate.child import Service
@@ -58,9 +59,9 @@ def _talking(
     launcher = options.launcher
     dialect = launcher.dialect if launcher else dialect_of(owner)
     asker = Asker(model, _endpoint(options, codebook), dialect, context.sampling, codebook)
-    return ServerSession(
-        options, service, client, asker, _facts(options, client), _metrics(client, dialect)
-    )
+    facts = _facts(options, client)
+    facts = replace(facts, settings={"model": model, **facts.settings})
+    return ServerSession(options, service, client, asker, facts, _metrics(client, dialect))
 
 
 def _codebook(options: ServerEngine, model: ModelSpec) -> Codebook | None:
@@ -113,7 +114,10 @@ def _facts(options: ServerEngine, client: Client) -> EngineFacts:
     call = options.launcher.facts if options.launcher else None
     if call is None:
         return EngineFacts()
-    answer = client.post(call.path, call.body, FACTS_TIMEOUT)
+    if call.body is None:
+        answer = client.get(call.path, FACTS_TIMEOUT)
+    else:
+        answer = client.post(call.path, call.body, FACTS_TIMEOUT)
     if answer.status != 200:
         return EngineFacts()
     return call.read(json.loads(answer.text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -20,6 +21,7 @@ from ablate.engines.server.telemetry import counters, usage
 from ablate.types import Completion, EngineFacts, EvidenceState, Load, Usage
 
 DRAIN = 5.0  # s
+FLUSH_TRIES, FLUSH_WAIT = 10, 0.2  # s
 SWITCH = 2e-4  # s that the client's thread waits, at most, while this one reads or grades
 
 
@@ -95,7 +97,8 @@ class ServerSession(Session):
             after = self._counters()
         except ServerError as fault:
             raise failure(self._service, fault) from fault
-        self._counted = {k: v - before.get(k, 0.0) for k, v in after.items()}
+        gained = {k: v - before.get(k, 0.0) for k, v in after.items()}
+        self._counted = {**self._asker.tally.counters, **gained}
         return self._counted
 
     def _serve(
@@ -130,8 +133,18 @@ class ServerSession(Session):
             raise event.fault
 
     def _flush(self) -> bool:
-        path = self._asker.dialect.flush
-        return path is not None and self._client.post(path).status == 200
+        """Whether the prefix cache was emptied; what has just ended may hold it a little longer."""
+        dialect = self._asker.dialect
+        if dialect.flush is None:
+            return False
+        for _ in range(FLUSH_TRIES):
+            answer = self._client.post(dialect.flush)
+            if answer.status == 200 and dialect.flushed in answer.text:
+                return True
+            if answer.status == 404:
+                break
+            time.sleep(FLUSH_WAIT)
+        return False
 
     def _counters(self) -> dict[str, float]:
         if self._metrics is None:
