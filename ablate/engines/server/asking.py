@@ -74,7 +74,10 @@ class Tally:
 
 @dataclass(frozen=True)
 class Asker:
-    """Writes requests and reads replies. ``codebook`` None: the tokenizer is not here."""
+    """Writes requests and reads replies. ``codebook`` None: the tokenizer is not here.
+
+    ``prompts``: the tokens of each request's prompt, by its id, where the template is ours.
+    """
 
     model: str
     endpoint: Endpoint
@@ -82,6 +85,7 @@ class Asker:
     sampling: Sampling
     codebook: Codebook | None
     tally: Tally = field(default_factory=Tally)
+    prompts: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -104,19 +108,20 @@ class Asker:
             "seed": request.seed & 0x7FFFFFFF,
             **self.dialect.fields,
         }
-        return body | self._prompt(request.problem.prompt)
+        return body | self._prompt(request)
 
-    def _prompt(self, text: str) -> dict[str, Any]:
+    def _prompt(self, request: Request) -> dict[str, Any]:
+        text = request.problem.prompt
         if self.endpoint == "chat" or self.codebook is None:
             return {"messages": [{"role": "user", "content": text}]}
-        if self.dialect.token_prompts:
-            return {"prompt": self.codebook.prompt(text)}
-        return {"prompt": self.codebook.rendered(text)}
+        self.prompts[request.id] = ids = self.codebook.prompt(text)
+        return {"prompt": ids if self.dialect.token_prompts else self.codebook.rendered(text)}
 
     def completion(self, stream: Stream, request: Request) -> Completion:
         """What a stream said of its request. Raises ServerError if that makes no sense."""
         reply = read(stream.reads)
-        prompt = self._prompt_ids(request, reply)
+        # a chat's template is the server's own
+        prompt = self.prompts.get(request.id) or list(reply.prompt_ids or ()) or None
         self._check_prompt(reply, prompt)
         self.tally.add(reply, len(prompt) if prompt else None, self.codebook)
         counts = token_counts(reply, self.codebook, self.dialect.token_chunks)
@@ -136,12 +141,6 @@ class Asker:
             finish_reason=reply.finish_reason or "stop",
             cached_tokens=reply.cached_tokens or 0,
         )
-
-    def _prompt_ids(self, request: Request, reply: Reply) -> list[int] | None:
-        """The prompt's tokens, where it is known: a chat's template is the server's own."""
-        if self.endpoint == "completions" and self.codebook:
-            return self.codebook.prompt(request.problem.prompt)
-        return list(reply.prompt_ids) if reply.prompt_ids else None
 
     def _prompt_tokens(self, reply: Reply, prompt: list[int] | None, request: Request) -> int:
         """The server's count, or what our own template makes of the prompt, or 0: nobody knows."""

@@ -88,7 +88,7 @@ class ServerSession(Session):
         on_completion: Callable[[Completion], None],
         on_usage: Callable[[Usage], None],
     ) -> Mapping[str, float]:
-        self._asker = replace(self._asker, tally=Tally())
+        self._asker = replace(self._asker, tally=Tally(), prompts={})
         try:
             self._flushed = self._flush()
             before = self._counters()
