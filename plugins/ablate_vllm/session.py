@@ -94,24 +94,8 @@ class VllmSession(Session):
         on_usage: Callable[[Usage], None],
     ) -> Mapping[str, float]:
         prompts = {r.id: self._codebook.prompt(r.problem.prompt) for r in load.requests}
-        sampling = self._context.sampling
         self._check_lengths(max((len(p) for p in prompts.values()), default=0))
-        self._send(
-            run={
-                "requests": [
-                    {"id": r.id, "prompt": prompts[r.id], "seed": r.seed, "arrival": r.arrival}
-                    for r in load.requests
-                ],
-                "concurrency": load.concurrency,
-                "sampling": {
-                    "temperature": sampling.temperature,
-                    "top_p": sampling.top_p,
-                    "max_tokens": sampling.max_tokens,
-                    "stop_token_ids": sorted(self._codebook.stop_ids),
-                },
-                "stall_timeout": self._options.stall_timeout,
-            }
-        )
+        self._send(run=self.asked(load, prompts))
         for message in self._messages():
             if "done" in message:
                 done = message["done"]
@@ -122,6 +106,30 @@ class VllmSession(Session):
                 self._counted = message["ended"]
                 break
         return self._counted
+
+    def asked(self, load: Load, prompts: Mapping[str, list[int]]) -> dict[str, Any]:
+        """What the worker is sent of a load."""
+        sampling = self._context.sampling
+        drawn = sampling.temperature > 0  # greedy decoding needs no generator for each request
+        return {
+            "requests": [
+                {
+                    "id": r.id,
+                    "prompt": prompts[r.id],
+                    "seed": r.seed if drawn else None,
+                    "arrival": r.arrival,
+                }
+                for r in load.requests
+            ],
+            "concurrency": load.concurrency,
+            "sampling": {
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "max_tokens": sampling.max_tokens,
+                "stop_token_ids": sorted(self._codebook.stop_ids),
+            },
+            "stall_timeout": self._options.stall_timeout,
+        }
 
     def _check_lengths(self, longest: int) -> None:
         allowed = self.facts.settings.get("max_model_len")

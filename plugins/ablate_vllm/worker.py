@@ -20,61 +20,24 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from ablate_vllm_stats import Emissions, Stats
 from vllm import AsyncEngineArgs, SamplingParams
 from vllm import __version__ as vllm_version
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
-from vllm.v1.metrics.loggers import StatLoggerBase
 
 USAGE_INTERVAL = 0.05  # s between telemetry samples, beside those of every new peak
 WATCH_INTERVAL = 1.0  # s between looks at whether anything moves
 
 
-class Stats(StatLoggerBase):  # type: ignore[misc]
-    """Totals of what vLLM reports of each step, and its state after the newest."""
-
-    def __init__(self, *_: Any) -> None:
-        self.totals: dict[str, float] = {}
-        self.running, self.waiting, self.kv_usage = 0, 0, 0.0
-        self.moved = time.perf_counter()
-        self.on_step: Any = None
-
-    def log_engine_initialized(self) -> None:
-        """Nothing to say."""
-
-    def record(self, scheduler_stats: Any, iteration_stats: Any, *args: Any, **kwargs: Any) -> None:
-        self.moved = time.perf_counter()
-        if iteration_stats is not None:
-            self._add("num_preemptions", iteration_stats.num_preempted_reqs)
-        if scheduler_stats is None:
-            return
-        self._add("num_steps", 1)
-        self.running = scheduler_stats.num_running_reqs
-        self.waiting = scheduler_stats.num_waiting_reqs
-        self.waiting += getattr(scheduler_stats, "num_skipped_waiting_reqs", 0)
-        self.kv_usage = scheduler_stats.kv_cache_usage
-        prefix = scheduler_stats.prefix_cache_stats
-        if prefix is not None:
-            self._add("prefix_cache_queries", prefix.queries)
-            self._add("prefix_cache_hits", prefix.hits)
-        drafting = scheduler_stats.spec_decoding_stats
-        if drafting is not None:
-            self._add("spec_num_drafts", drafting.num_drafts)
-            self._add("spec_num_draft_tokens", drafting.num_draft_tokens)
-            self._add("spec_num_accepted_tokens", drafting.num_accepted_tokens)
-        if self.on_step is not None:
-            self.on_step()
-
-    def _add(self, name: str, amount: float) -> None:
-        self.totals[name] = self.totals.get(name, 0.0) + amount
-
-
 class Worker:
     """One engine and the connection to the trial that it serves."""
 
+    stats: Stats
+    emissions: Emissions
+
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
-        self._stats: list[Stats] = []
         self._engine: Any = None
         self._next_id = 0
 
@@ -83,51 +46,43 @@ class Worker:
 
     async def open(self, args: Mapping[str, Any]) -> None:
         self._engine = AsyncLLM.from_engine_args(
-            AsyncEngineArgs(**args), stat_loggers=[self._new_stats]
+            AsyncEngineArgs(**args, disable_log_stats=True), stat_loggers=[Stats]
         )
+        self.stats = next(
+            s for s in self._engine.logger_manager.stat_loggers if isinstance(s, Stats)
+        )
+        self.emissions = Emissions(self._engine.output_processor)
         facts = await self._engine.collective_rpc("ablate_facts")
         for rank in facts:  # replicas of a dense model say that they are alone
-            rank["settings"]["data_parallel_size"] = len(self._stats)
+            rank["settings"]["data_parallel_size"] = self.stats.engines
         self.send(opened={"facts": facts, "version": vllm_version})
-
-    def _new_stats(self, *_: Any) -> Stats:
-        self._stats.append(Stats())
-        return self._stats[-1]
 
     async def run(self, asked: Mapping[str, Any]) -> None:
         await self._engine.reset_prefix_cache()
-        before = self._totals()
+        before = dict(self.stats.totals)
         run = _Run(self, asked)
-        for stats in self._stats:
-            stats.on_step = run.sample
+        self.stats.on_step = run.sample
         try:
             await run.serve()
         finally:
-            for stats in self._stats:
-                stats.on_step = None
-        after = self._totals()
+            self.stats.on_step = None
+        after = self.stats.totals
         self.send(ended={name: total - before.get(name, 0.0) for name, total in after.items()})
 
-    def _totals(self) -> dict[str, float]:
-        totals: dict[str, float] = {}
-        for stats in self._stats:
-            for name, amount in stats.totals.items():
-                totals[name] = totals.get(name, 0.0) + amount
-        return totals
-
-    def state(self) -> tuple[int, int, float, float]:
-        """Running, waiting, share of the KV cache in use, and when anything last moved."""
-        each = self._stats
-        return (
-            sum(s.running for s in each),
-            sum(s.waiting for s in each),
-            sum(s.kv_usage for s in each) / max(len(each), 1),
-            max((s.moved for s in each), default=0.0),
-        )
-
-    def generate(self, prompt: list[int], params: SamplingParams) -> Any:
+    async def answer(
+        self, prompt: list[int], params: SamplingParams
+    ) -> tuple[Any, list[tuple[float, int]]]:
+        """The final output, and when its tokens came."""
         self._next_id += 1
-        return self._engine.generate({"prompt_token_ids": prompt}, params, str(self._next_id))
+        name = str(self._next_id)
+        noted = self.emissions.expect(name)
+        final = None
+        try:
+            async for out in self._engine.generate({"prompt_token_ids": prompt}, params, name):
+                final = out
+        finally:
+            self.emissions.forget(name)
+        return final, noted
 
 
 class _Run:
@@ -178,40 +133,51 @@ class _Run:
         dispatched = self._now()
         params = SamplingParams(
             **self._sampling,
-            seed=request["seed"] if self._sampling["temperature"] else None,
+            seed=request["seed"],
             detokenize=False,
-            output_kind=RequestOutputKind.DELTA,
+            output_kind=RequestOutputKind.FINAL_ONLY,
         )
         self._in_flight += 1
-        tokens: list[int] = []
-        times: list[float] = []
-        reason, cached = None, 0
         try:
-            async for out in self._worker.generate(request["prompt"], params):
-                now = self._now()
-                new = out.outputs[0]
-                tokens.extend(new.token_ids)
-                times.extend([now] * len(new.token_ids))
-                reason = new.finish_reason or reason
-                cached = out.num_cached_tokens or cached
+            out, noted = await self._worker.answer(request["prompt"], params)
         finally:
             self._in_flight -= 1
-        done = {"tokens": tokens, "times": times, "reason": reason, "cached": cached}
-        moments = {"arrival": arrival, "dispatched": dispatched, "finished": self._now()}
-        self._worker.send(done={"id": request["id"], **done, **moments})
+        new = out.outputs[0]
+        times = [moment - self._start for moment, count in noted for _ in range(count)]
+        if len(times) != len(new.token_ids):
+            raise RuntimeError(
+                f"vLLM returned {len(new.token_ids)} tokens and emitted {len(times)} of them"
+            )
+        self._worker.send(
+            done={
+                "id": request["id"],
+                "tokens": list(new.token_ids),
+                "times": times,
+                "reason": new.finish_reason,
+                "cached": out.num_cached_tokens or 0,
+                "arrival": arrival,
+                "dispatched": dispatched,
+                "finished": times[-1] if times else self._now(),
+            }
+        )
 
     def sample(self) -> None:
         """A telemetry sample, if it is time for one or the cache has never been so full."""
         now = self._now()
-        if now >= self._next_usage or self._worker.state()[2] > self._peak:
+        if now >= self._next_usage or self._worker.stats.kv_usage > self._peak:
             self._usage(now)
 
     def _usage(self, now: float) -> None:
-        running, waiting, kv_usage, _ = self._worker.state()
+        stats = self._worker.stats
         self._next_usage = now + USAGE_INTERVAL
-        self._peak = max(self._peak, kv_usage)
+        self._peak = max(self._peak, stats.kv_usage)
         self._worker.send(
-            usage={"time": now, "running": running, "waiting": waiting, "kv_usage": kv_usage}
+            usage={
+                "time": now,
+                "running": stats.running,
+                "waiting": stats.waiting,
+                "kv_usage": stats.kv_usage,
+            }
         )
 
     async def _watch(self) -> None:
@@ -221,7 +187,7 @@ class _Run:
             await asyncio.sleep(WATCH_INTERVAL)
             if not self._in_flight:
                 quiet_since = time.perf_counter()
-            quiet_since = max(quiet_since, self._worker.state()[3])
+            quiet_since = max(quiet_since, self._worker.stats.moved)
             if time.perf_counter() - quiet_since > self._stall:
                 raise TimeoutError(
                     f"vLLM made no step for {self._stall:g} s with {self._in_flight} requests "
