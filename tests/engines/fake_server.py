@@ -47,7 +47,8 @@ class Behaviour:
     ``style``: how it counts tokens (``ids``, ``usage`` by chunk, ``final`` usage, ``none``).
     ``together``: tokens in one chunk. ``pieces``: bytes in one write, 0: a chunk in each.
     ``fault`` strikes request number ``strikes`` after ``after`` chunks. ``startup``: seconds until
-    it is healthy. ``dies``: it prints this and exits before it is up.
+    it is healthy. ``dies``: it prints this and exits before it is up. ``held``: refusals to
+    empty its cache.
     """
 
     model: str
@@ -63,6 +64,7 @@ class Behaviour:
     delay: float = 0.0
     extra_prompt: int = 0
     cached: int = 0
+    held: int = 0
     fault: str = ""
     strikes: int = 1
     after: int = 3
@@ -100,7 +102,7 @@ class Fake:
 
     async def flush(self, _: web.Request) -> web.Response:
         self.flushes += 1
-        return web.Response()
+        return web.Response(text="held" if self.flushes <= self.does.held else "emptied")
 
     async def metrics(self, _: web.Request) -> web.Response:
         page = (
@@ -216,6 +218,7 @@ FAKE = Launcher(
         token_prompts=True,
         fields={"return_token_ids": True},
         flush="/flush",
+        flushed="emptied",
         gauges={
             "fake:running": "running",
             "fake:waiting": "waiting",

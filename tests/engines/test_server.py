@@ -183,6 +183,13 @@ def test_what_was_in_the_cache_is_reported(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.usefixtures("fake_launcher")
+def test_a_cache_that_is_still_held_is_emptied_a_little_later(tmp_path: Path) -> None:
+    with attached(tmp_path, held=2) as session:
+        served(session, load(1))
+        assert session.info["prefix cache"] == "emptied before each run"
+
+
 def test_an_open_loop_keeps_its_schedule_and_a_closed_one_its_slots(tmp_path: Path) -> None:
     with attached(tmp_path, delay=0.01) as session:
         done, _, _ = served(session, load(5, arrivals=0.02))
