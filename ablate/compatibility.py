@@ -116,4 +116,5 @@ def _stranger(
     )
     refused = ENGINE_ARGS in hooks_of(plugin) and shown in known.split(", ")
     options = " with these options" if refused else ""
-    return f"{name!r} does not support engine {shown!r}{options}; it supports: {known}"
+    why = f". {engine.refusal}" if engine.refusal else ""
+    return f"{name!r} does not support engine {shown!r}{options}; it supports: {known}{why}"

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+OUT_OF_MEMORY = (
+    "out of memory",
+    "outofmemoryerror",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "std::bad_alloc",
+    "no available memory for the cache blocks",  # vLLM
+)
+
 
 class AblateError(Exception):
     """Something the user can act on; the command line prints it and exits with ``exit_code``."""
@@ -30,9 +39,6 @@ class TrialError(AblateError):
     def __init__(self, message: str, kind: str = "error") -> None:
         super().__init__(message)
         self.kind = kind
-
-
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
 def says_out_of_memory(text: str) -> bool:

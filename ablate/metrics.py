@@ -281,15 +281,15 @@ def _memory(usage: Sequence[Usage]) -> Values:
         f"mean_{name}": time_mean(times, _floats(getattr(u, name) for u in usage))
         for name in ("running", "waiting")
     }
-    series = {
-        name: _floats(getattr(u, name) for u in usage)
+    held = {
+        name: [getattr(u, name) for u in usage]
         for name in ("kv_tokens", "kv_bytes", "kv_allocated_bytes")
     }
-    if all(u.kv_budget_bytes for u in usage):
-        series["kv_cache_usage"] = _floats(u.kv_bytes / u.kv_budget_bytes for u in usage)
-    for name, values in series.items():
+    held["kv_cache_usage"] = [_ratio(u.kv_bytes, u.kv_budget_bytes) for u in usage]
+    for name, samples in held.items():
+        values = _floats(() if None in samples else samples)
         found[f"peak_{name}"] = float(values.max()) if values.size else None
-        found[f"mean_{name}"] = time_mean(times, values)
+        found[f"mean_{name}"] = time_mean(times, values) if values.size else None
     return found
 
 

@@ -26,7 +26,7 @@ from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 __all__ = ["Plugin", "Registry", "hookimpl"]
 
 HookUse = Literal["plain", "wrapper"]
-Kind = Literal["domain", "engine", "arrival", "executor", "metric", "report"]
+Kind = Literal["domain", "engine", "launcher", "arrival", "executor", "metric", "report"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Registry:
         self._items: dict[Kind, dict[str, Any]] = {}
 
     def add(self, kind: Kind, name: str, item: Any) -> None:
-        """Add a class (domain, engine, arrival, executor) or a callable (metric, report)."""
+        """Add a class (domain, engine, arrival, executor), a callable or a launcher."""
         known = self._items.setdefault(kind, {})
         if name in known:
             raise AblateError(f"two plugins register the {kind} {name!r}; uninstall one")

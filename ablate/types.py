@@ -124,16 +124,16 @@ class Usage:
 
     ``kv_tokens`` counts tokens held; ``kv_bytes`` what these tokens need (logical);
     ``kv_allocated_bytes`` what the store has taken from the system; ``kv_budget_bytes`` what it may
-    take.
+    take. None: the engine does not say.
     """
 
     time: float
     running: int
     waiting: int
-    kv_tokens: int
-    kv_bytes: int
-    kv_allocated_bytes: int
-    kv_budget_bytes: int
+    kv_tokens: int | None
+    kv_bytes: int | None
+    kv_allocated_bytes: int | None
+    kv_budget_bytes: int | None
 
 
 @dataclass(frozen=True)

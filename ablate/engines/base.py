@@ -34,8 +34,8 @@ class Session(ABC):
 
     @property
     @abstractmethod
-    def weight_bytes(self) -> int:
-        """Bytes of the model's weights as held for inference."""
+    def weight_bytes(self) -> int | None:
+        """Bytes of the model's weights as held for inference; None: the engine does not say."""
 
     @property
     @abstractmethod
@@ -43,13 +43,19 @@ class Session(ABC):
         """What the engine says of itself: device, dtype, threads, kernels."""
 
     @property
-    def cpu_seconds(self) -> float:
-        """CPU time that serving has taken so far, in this process unless the engine has others."""
+    def cpu_seconds(self) -> float | None:
+        """CPU time that serving has taken so far, in this process unless the engine has others.
+
+        None: it cannot be told, as of a server elsewhere.
+        """
         return time.process_time()
 
     @property
-    def peak_rss_bytes(self) -> int:
-        """Largest resident memory so far, of this process unless the engine has others."""
+    def peak_rss_bytes(self) -> int | None:
+        """Largest resident memory so far, of this process unless the engine has others.
+
+        None: it cannot be told.
+        """
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     @abstractmethod
@@ -92,6 +98,11 @@ class Engine(ABC):
     def backend(self) -> str:
         """What this engine runs on, as hooks are told; one of ``backends``, if it has any."""
         return self.backends[0] if self.backends else "local"
+
+    @property
+    def refusal(self) -> str:
+        """Why this engine takes no plugin's arguments, as a sentence; empty where it does."""
+        return ""
 
     @property
     def own_args(self) -> Mapping[str, Any]:

@@ -31,20 +31,22 @@ class Codebook:
         self._close = self._tokenizer.encode(THINK_CLOSE, add_special_tokens=False)
 
     def prompt(self, text: str) -> list[int]:
-        """The chat template around one user message; bare text where the model has none."""
-        if not self._tokenizer.chat_template:
-            return list(self._tokenizer.encode(text))
-        return list(self._tokenizer.encode(self.rendered(text), add_special_tokens=False))
+        """The tokens of ``rendered``; the template says itself which special ones it wants."""
+        special = not self._tokenizer.chat_template
+        return list(self._tokenizer.encode(self.rendered(text), add_special_tokens=special))
 
     def rendered(self, text: str) -> str:
-        """The prompt as text, with the template's special tokens where the model has one."""
+        """The chat template around one user message; bare text where the model has none."""
         if not self._tokenizer.chat_template:
             return text
         message = [{"role": "user", "content": text}]
-        rendered = self._tokenizer.apply_chat_template(
-            message, add_generation_prompt=True, tokenize=False
+        return str(
+            self._tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
         )
-        return str(rendered)
+
+    def tokens(self, output: str) -> list[int]:
+        """What a model's text is made of, if it wrote it as the tokenizer would."""
+        return list(self._tokenizer.encode(output, add_special_tokens=False))
 
     def text(self, output: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(output), skip_special_tokens=True))

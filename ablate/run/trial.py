@@ -56,7 +56,8 @@ def run_trial(
         result = replace(blank, kind="error", message=str(error))
     except Exception as error:  # a plugin or the model may raise anything; other arms go on
         traceback.print_exc()  # into the trial's log
-        kind = "out_of_memory" if _is_out_of_memory(error) else "error"
+        memory = isinstance(error, MemoryError) or says_out_of_memory(str(error))
+        kind = "out_of_memory" if memory else "error"
         result = replace(blank, kind=kind, message=f"{type(error).__name__}: {error}")
     directory.write_result(result)
     return result
@@ -83,7 +84,7 @@ def _measure(
         load_average = os.getloadavg()[0]
         cpu = session.cpu_seconds
         counters = session.run(load, writer.completed, writer.sampled) if load.requests else {}
-        cpu = session.cpu_seconds - cpu
+        cpu = _since(cpu, session.cpu_seconds)
         writer.close()
         evidence: tuple[Evidence, ...] = ()
         if load.requests:
@@ -101,6 +102,10 @@ def _measure(
             counters=dict(counters),
             info=dict(session.info),
         )
+
+
+def _since(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
 
 
 def _context(arm: Arm, plugins: ArmPlugins, load: Load, directory: TrialDir) -> EngineContext:
@@ -189,7 +194,3 @@ class _Writer:
         self._records.close()
         self._usage.close()
         self._report(self._progress)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or says_out_of_memory(str(error))

@@ -68,11 +68,11 @@ class VllmSession(Session):
 
     @property
     def cpu_seconds(self) -> float:
-        return super().cpu_seconds + cpu_seconds(self._service.tree)
+        return (super().cpu_seconds or 0.0) + cpu_seconds(self._service.tree)
 
     @property
     def peak_rss_bytes(self) -> int:
-        return super().peak_rss_bytes + peak_rss_bytes(self._service.tree)
+        return (super().peak_rss_bytes or 0) + peak_rss_bytes(self._service.tree)
 
     @property
     def info(self) -> Mapping[str, str]:

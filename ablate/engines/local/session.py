@@ -79,7 +79,7 @@ class LocalSession(Session):
         )
 
     @property
-    def weight_bytes(self) -> int:
+    def weight_bytes(self) -> int | None:
         # asked for at the end: some libraries pack their weights anew at the first forward pass
         return held_bytes(self.model) + self._parts.step.weight_bytes
 

@@ -145,11 +145,11 @@ def _budget_figure(views: Sequence[ArmView], domain: str | None) -> Figure | Non
     )
 
 
-_SERIES: Mapping[str, tuple[str, Callable[[Usage], float]]] = {
+_SERIES: Mapping[str, tuple[str, Callable[[Usage], float | None]]] = {
     "Tokens held": ("tokens", lambda u: u.kv_tokens),
-    "Memory that they need": ("MB", lambda u: u.kv_bytes / 1e6),
-    "Memory taken": ("MB", lambda u: u.kv_allocated_bytes / 1e6),
-    "Share of the budget": ("", lambda u: u.kv_bytes / u.kv_budget_bytes),
+    "Memory that they need": ("MB", lambda u: _ratio(u.kv_bytes, 1e6)),
+    "Memory taken": ("MB", lambda u: _ratio(u.kv_allocated_bytes, 1e6)),
+    "Share of the budget": ("", lambda u: _ratio(u.kv_bytes, u.kv_budget_bytes)),
     "Requests running": ("requests", lambda u: u.running),
     "Requests waiting": ("requests", lambda u: u.waiting),
 }
@@ -158,17 +158,20 @@ _SERIES: Mapping[str, tuple[str, Callable[[Usage], float]]] = {
 def kv_use(views: Sequence[ArmView]) -> Chart | None:
     """Telemetry over time, from one block an arm."""
     known = [v for v in views if v.usage]
-    budgeted = all(u.kv_budget_bytes for v in known for u in v.usage)
     figures = {
         title: _usage_figure(known, title, unit, read)
         for title, (unit, read) in _SERIES.items()
-        if known and (title != "Share of the budget" or budgeted)
+        if known and all(read(u) is not None for v in known for u in v.usage)
     }
     return one_menu("kv", "KV cache over time", "Show", figures)
 
 
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
 def _usage_figure(
-    views: Sequence[ArmView], title: str, unit: str, read: Callable[[Usage], float]
+    views: Sequence[ArmView], title: str, unit: str, read: Callable[[Usage], float | None]
 ) -> Figure:
     lines: list[tuple[float, Line]] = []
     for view in views:

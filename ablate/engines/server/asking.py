@@ -1,0 +1,174 @@
+"""What is asked of the server for one problem, and its reply as a completion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import Any, Literal
+
+from ablate.engines.server.client import ServerError
+from ablate.engines.server.counting import (
+    agrees,
+    token_counts,
+    visible_chunk,
+    whole_text,
+)
+from ablate.engines.server.exchange import Job, Stream
+from ablate.engines.server.launchers import Dialect
+from ablate.engines.server.reply import Reply, read
+from ablate.engines.text import Codebook
+from ablate.thinking import THINK_CLOSE, THINK_OPEN
+from ablate.types import Completion, Load, Request, Sampling
+
+Endpoint = Literal["completions", "chat"]
+PATHS: Mapping[Endpoint, str] = {"completions": "/completions", "chat": "/chat/completions"}
+
+
+@dataclass
+class Tally:
+    """What a run's replies said of tokens; ``equal`` of ``checked`` counts are the tokenizer's."""
+
+    requests: int = 0
+    counted: int = 0
+    checked: int = 0
+    equal: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    says_cached: bool = False
+
+    def add(self, reply: Reply, prompt: int | None, codebook: Codebook | None) -> None:
+        self.requests += 1
+        self.prompt_tokens += reply.prompt_tokens or 0
+        if reply.cached_tokens is not None:
+            self.says_cached = True
+            self.cached_tokens += reply.cached_tokens
+        if reply.output_tokens is None:
+            return
+        self.counted += 1
+        if codebook is not None:
+            self.checked += 1
+            right = prompt in (None, reply.prompt_tokens)
+            self.equal += right and agrees(reply, codebook)
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """Prompt tokens that were looked up and found, where the replies say so."""
+        if not self.says_cached:
+            return {}
+        return {
+            "prefix_cache_queries": self.prompt_tokens,
+            "prefix_cache_hits": self.cached_tokens,
+        }
+
+    @property
+    def sentence(self) -> str:
+        """Whose token counts the records have."""
+        if not self.counted:
+            return "the server gives none: of the tokenizer, or one for each chunk of a stream"
+        if not self.checked:
+            return "the server's, not checked: the tokenizer is not here"
+        return f"the server's, equal to the tokenizer's in {self.equal} of {self.checked} requests"
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Writes requests and reads replies. ``codebook`` None: the tokenizer is not here.
+
+    ``prompts``: the tokens of each request's prompt, by its id, where the template is ours.
+    """
+
+    model: str
+    endpoint: Endpoint
+    dialect: Dialect
+    sampling: Sampling
+    codebook: Codebook | None
+    tally: Tally = field(default_factory=Tally)
+    prompts: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return PATHS[self.endpoint]
+
+    def jobs(self, load: Load) -> list[Job]:
+        """Every request of ``load``, ready to be sent."""
+        return [
+            Job(i, json.dumps(self._body(request)).encode(), request.arrival)
+            for i, request in enumerate(load.requests)
+        ]
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        body = {
+            "model": self.model,
+            "stream": True,
+            "temperature": self.sampling.temperature,
+            "top_p": self.sampling.top_p,
+            "max_tokens": self.sampling.max_tokens,
+            "seed": request.seed & 0x7FFFFFFF,
+            **self.dialect.fields,
+        }
+        return body | self._prompt(request)
+
+    def _prompt(self, request: Request) -> dict[str, Any]:
+        text = request.problem.prompt
+        if self.endpoint == "chat" or self.codebook is None:
+            return {"messages": [{"role": "user", "content": text}]}
+        self.prompts[request.id] = ids = self.codebook.prompt(text)
+        return {"prompt": ids if self.dialect.token_prompts else self.codebook.rendered(text)}
+
+    def completion(self, stream: Stream, request: Request) -> Completion:
+        """What a stream said of its request. Raises ServerError if that makes no sense."""
+        reply = read(stream.reads)
+        # a chat's template is the server's own
+        prompt = self.prompts.get(request.id) or list(reply.prompt_ids or ()) or None
+        self._check_prompt(reply, prompt)
+        self.tally.add(reply, len(prompt) if prompt else None, self.codebook)
+        counts = token_counts(reply, self.codebook, self.dialect.token_chunks)
+        times = tuple(chain.from_iterable(map(repeat, reply.times, counts)))
+        visible = self._visible(reply, prompt, counts, request)
+        return Completion(
+            request_id=request.id,
+            text=whole_text(reply, self.codebook),
+            prompt_tokens=self._prompt_tokens(reply, prompt, request),
+            output_tokens=len(times),
+            thinking_tokens=len(times) if visible is None else visible,
+            arrival=stream.arrival,
+            dispatched=stream.dispatched,
+            finished=stream.finished,
+            token_times=times,
+            first_visible=times[visible] if visible is not None and visible < len(times) else None,
+            finish_reason=reply.finish_reason or "stop",
+            cached_tokens=reply.cached_tokens or 0,
+        )
+
+    def _prompt_tokens(self, reply: Reply, prompt: list[int] | None, request: Request) -> int:
+        """The server's count, or what our own template makes of the prompt, or 0: nobody knows."""
+        if reply.prompt_tokens is not None:
+            return reply.prompt_tokens
+        if prompt is None and self.codebook is not None:
+            prompt = self.codebook.prompt(request.problem.prompt)
+        return len(prompt or ())
+
+    def _check_prompt(self, reply: Reply, prompt: list[int] | None) -> None:
+        sent_ids = self.endpoint == "completions" and self.dialect.token_prompts
+        if sent_ids and prompt and reply.prompt_tokens not in (None, len(prompt)):
+            raise ServerError(
+                f"the server counts {reply.prompt_tokens} prompt tokens where {len(prompt)} were "
+                "sent: it serves another model, or changes prompts"
+            )
+
+    def _visible(
+        self, reply: Reply, prompt: list[int] | None, counts: list[int], request: Request
+    ) -> int | None:
+        """Index of the first output token that a user sees."""
+        if self.codebook and reply.has_ids and not any(reply.thoughts):
+            return self.codebook.visible_from(prompt or [], reply.ids)
+        chunk = visible_chunk(reply, self._opened(request))
+        return None if chunk is None else sum(counts[:chunk])
+
+    def _opened(self, request: Request) -> bool:
+        if self.codebook is None:
+            return False
+        tail = self.codebook.rendered(request.problem.prompt)[-40:]
+        return THINK_OPEN in tail.rpartition(THINK_CLOSE)[2]

@@ -1,0 +1,211 @@
+"""How each kind of server is started and spoken to, as data; a plugin can add its own.
+
+A plugin adds one with ``registry.add("launcher", name, Launcher(…))``. vLLM's stands in
+``plugins/ablate_vllm/launcher.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ablate.plugins import installed
+from ablate.types import EngineFacts
+
+Booleans = Literal["negated", "switch", "value"]
+
+
+@dataclass(frozen=True)
+class FactsCall:
+    """What a server is asked about its model and caches, and how its answer is read.
+
+    ``body``: what is posted; None: nothing, the page is read.
+    """
+
+    path: str
+    body: Mapping[str, Any] | None
+    read: Callable[[Any], EngineFacts]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What a server understands beyond the common ground.
+
+    ``owner``: what it calls itself in ``/v1/models``. ``token_prompts``: a prompt may be a list of
+    token ids. ``token_chunks``: each chunk of a stream is one token. ``fields``: added to each
+    request. ``flush``: where its prefix cache is emptied; ``flushed``: what it answers if it was.
+    ``gauges`` and ``counters``: our names for its metrics; gauges are ``running``, ``waiting``,
+    ``kv_share``, ``kv_tokens`` and ``kv_capacity``.
+    """
+
+    owner: str = ""
+    token_prompts: bool = False
+    token_chunks: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    flush: str | None = None
+    flushed: str = ""
+    gauges: Mapping[str, str] = field(default_factory=dict)
+    counters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """How one kind of server is started; arguments are named with underscores.
+
+    ``command``: its words, with ``{python}``, ``{model}`` and ``{port}``. ``booleans``: how true
+    and false are written: ``--x`` and ``--no-x`` (negated), ``--x`` and nothing (switch), or
+    ``--x true`` (value). ``dashes``: flags are written with dashes. ``defaults``: the baseline's
+    arguments. ``from_model``: argument -> field of the recipe's model. ``no_pickles``: arguments
+    for a model that may not run code when it is loaded. ``files``: the server loads one file, found
+    in the model's folder by this pattern. ``health``: what answers 200 once it is up.
+    ``problems``: sentences about arguments that cannot be right. ``on_cpu`` and ``cpu_env``: more
+    defaults where there is no GPU.
+    """
+
+    command: Sequence[str]
+    dialect: Dialect
+    booleans: Booleans = "switch"
+    dashes: bool = True
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    from_model: Mapping[str, str] = field(default_factory=dict)
+    no_pickles: Mapping[str, Any] = field(default_factory=dict)
+    files: str | None = None
+    health: str = "/health"
+    facts: FactsCall | None = None
+    problems: Callable[[Mapping[str, Any]], Sequence[str]] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    on_cpu: Mapping[str, Any] = field(default_factory=dict)
+    cpu_env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reserved(self) -> frozenset[str]:
+        """Arguments that the command sets itself."""
+        flags = [word[2:] for word in self.command if word.startswith("--")]
+        return frozenset(flag.replace("-", "_") for flag in flags) - {"model", "model_path"}
+
+    def words(self, python: str, model: str, port: int, args: Mapping[str, Any]) -> list[str]:
+        """The command line."""
+        places = {"python": python, "model": model, "port": port}
+        return [word.format(**places) for word in self.command] + self.flags(args)
+
+    def flags(self, args: Mapping[str, Any]) -> list[str]:
+        """Arguments as flags; None is left out."""
+        found: list[str] = []
+        for name, value in args.items():
+            written = name.replace("_", "-") if self.dashes else name
+            if isinstance(value, bool):
+                found += self._boolean(written, value)
+            elif isinstance(value, Mapping):
+                found += [f"--{written}", json.dumps(value)]
+            elif isinstance(value, (list, tuple)):
+                found += [f"--{written}", *map(str, value)]
+            elif value is not None:
+                found += [f"--{written}", str(value)]
+        return found
+
+    def _boolean(self, written: str, value: bool) -> list[str]:
+        if self.booleans == "value":
+            return [f"--{written}", str(value).lower()]
+        if value:
+            return [f"--{written}"]
+        return [f"--no-{written}"] if self.booleans == "negated" else []
+
+
+def _sglang_facts(answer: Any) -> EngineFacts:
+    plain = {k: v for k, v in answer.items() if v is None or isinstance(v, (bool, int, float, str))}
+    return EngineFacts(settings=plain, kv_cache_tokens=answer.get("max_total_num_tokens"))
+
+
+SGLANG = Launcher(
+    command=(
+        "{python}", "-m", "sglang.launch_server", "--model-path", "{model}",
+        "--host", "127.0.0.1", "--port", "{port}",
+    ),
+    defaults={
+        "disable_radix_cache": True,
+        "enable_metrics": True,
+        "enable_cache_report": True,
+        "sampling_defaults": "openai",  # else the model's generation_config.json adds top-k
+    },
+    from_model={
+        "tokenizer_path": "path", "dtype": "dtype", "revision": "revision",
+        "trust_remote_code": "trust_remote_code",
+    },
+    no_pickles={"load_format": "safetensors"},
+    facts=FactsCall("/get_server_info", None, _sglang_facts),
+    dialect=Dialect(
+        owner="sglang",
+        token_prompts=True,
+        fields={"stream_options": {"include_usage": True, "continuous_usage_stats": True}},
+        flush="/flush_cache",
+        flushed="Cache flushed",
+        gauges={
+            "sglang:num_running_reqs": "running",
+            "sglang:num_queue_reqs": "waiting",
+            "sglang:token_usage": "kv_share",
+            "sglang:num_used_tokens": "kv_tokens",
+            "sglang:max_total_num_tokens": "kv_capacity",
+        },
+        counters={
+            "sglang:prompt_tokens_total": "prefix_cache_queries",
+            "sglang:cached_tokens_total": "prefix_cache_hits",
+        },
+    ),
+)  # fmt: skip
+LMDEPLOY = Launcher(
+    command=(
+        "{python}", "-m", "lmdeploy", "serve", "api_server", "{model}",
+        "--server-name", "127.0.0.1", "--server-port", "{port}",
+    ),
+    from_model={"dtype": "dtype", "revision": "revision"},
+    dialect=Dialect(
+        owner="lmdeploy",
+        fields={"top_k": 0, "min_p": 0.0, "stream_options": {"include_usage": True}},
+        gauges={
+            "lmdeploy:num_requests_running": "running",
+            "lmdeploy:num_requests_waiting": "waiting",
+            "lmdeploy:gpu_cache_usage_perc": "kv_share",
+        },
+    ),
+)  # fmt: skip
+LLAMA_CPP = Launcher(
+    command=(
+        "{python}", "-m", "llama_cpp.server", "--model", "{model}",
+        "--host", "127.0.0.1", "--port", "{port}",
+    ),
+    booleans="value",
+    dashes=False,
+    # by default a request is broken off when the next one comes
+    defaults={"cache": False, "interrupt_requests": False},
+    files="*.gguf",
+    health="/v1/models",
+    dialect=Dialect(
+        owner="me",
+        token_chunks=True,  # and it sends no usage with a stream
+        fields={"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
+    ),
+)  # fmt: skip
+BUILT_IN: Mapping[str, Launcher] = {
+    "sglang": SGLANG,
+    "lmdeploy": LMDEPLOY,
+    "llama_cpp": LLAMA_CPP,
+}
+COMMON = Dialect(fields={"stream_options": {"include_usage": True}})
+
+
+def launchers() -> Mapping[str, Launcher]:
+    """Every launcher that is installed, by name."""
+    return installed().registry.all("launcher")
+
+
+def dialect_of(owner: str) -> Dialect:
+    """What a server that calls itself ``owner`` understands; the common ground if it is unknown."""
+    known = (launcher.dialect for launcher in launchers().values())
+    return next((d for d in known if d.owner == owner), COMMON)
+
+
+def on_cpu() -> bool:
+    return not Path("/dev/nvidiactl").exists()

@@ -1,0 +1,145 @@
+"""A server of our own: started on a free port, watched until it is up, explained when it fails."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ablate.child import Service
+from ablate.engines.base import EngineContext
+from ablate.engines.server import ServerEngine
+from ablate.engines.server.client import Client, ServerError
+from ablate.engines.server.launchers import Launcher, on_cpu
+from ablate.errors import TrialError, says_out_of_memory
+from ablate.plugins import made
+from ablate.types import ModelSpec
+
+HOST = "127.0.0.1"
+POLL = 0.2  # s between looks at a server that is starting
+LAST_BREATH = 1.0  # s in which a server that broke a request off may be found dead
+LOG_END = 100_000  # bytes of a log in which the reason for an end is looked for
+
+
+def launch(
+    options: ServerEngine, launcher: Launcher, context: EngineContext
+) -> tuple[Service, int]:
+    """Start the server; returns it and its port. It is not up yet."""
+    chosen, _ = options.merged_args(context.plugins, context.model)
+    args = {**_defaults(launcher, context.model), **made(chosen)}
+    model = _model(launcher, str(args.pop("model", context.model.path)))
+    port = options.port or _free_port()
+    if not _is_free(port):
+        raise TrialError(f"port {port} is taken; leave engine.server.port out to get a free one")
+    log = (context.directory or Path.cwd()) / f"{options.launch}.log"
+    words = launcher.words(options.interpreter, model, port, args)
+    return Service(words, log, _environment(options, launcher)), port
+
+
+def wait_until_up(service: Service, port: int, client: Client, options: ServerEngine) -> None:
+    """Return when the server is healthy. Raises TrialError if it ends or takes too long."""
+    launcher = options.launcher
+    health = launcher.health if launcher else "/v1/models"
+    deadline = time.monotonic() + options.startup_timeout
+    while not _is_healthy(client, health):
+        if service.ending:
+            raise failure(service, ServerError("the server did not start"))
+        if time.monotonic() > deadline:
+            limit = f"{options.startup_timeout:g} s (option: startup_timeout)"
+            fault = ServerError(f"the server was not up after {limit}", "timeout")
+            raise failure(service, fault)
+        time.sleep(POLL)
+    if not _listens(service, port):
+        fault = ServerError(f"another process answers on port {port}, so it was taken meanwhile")
+        raise failure(service, fault)
+
+
+def failure(service: Service | None, fault: ServerError) -> TrialError:
+    """What went wrong, with how the server ended, if it did, and the last lines of its log."""
+    if service is None:
+        return TrialError(str(fault), fault.kind)
+    ending = service.wait(LAST_BREATH)
+    what = f"{fault}; the server ended: {ending}" if ending else str(fault)
+    kind = fault.kind
+    if says_out_of_memory(f"{fault}\n{_end_of(service.log)}"):
+        kind = "out_of_memory"
+    elif ending and "signal 9" in ending:
+        kind = "killed"
+    return TrialError(f"{what}\n{service.last_lines()}\n(all of it: {service.log})", kind)
+
+
+def _defaults(launcher: Launcher, model: ModelSpec) -> dict[str, Any]:
+    values = {argument: getattr(model, name) for argument, name in launcher.from_model.items()}
+    given = {name: value for name, value in values.items() if value not in (None, False, "auto")}
+    safe = {} if model.allow_pickle else launcher.no_pickles
+    return {**launcher.defaults, **(launcher.on_cpu if on_cpu() else {}), **safe, **given}
+
+
+def _model(launcher: Launcher, path: str) -> str:
+    """What the server loads: the model, or the one file of its folder that the server can read."""
+    folder = Path(path)
+    if launcher.files is None or not folder.is_dir():
+        return path
+    found = sorted(folder.glob(launcher.files))
+    if len(found) != 1:
+        names = ", ".join(f.name for f in found) or "none"
+        raise TrialError(
+            f"this server loads one file {launcher.files}, and {path} has: {names}; name the file "
+            "(engine.server.args.model)"
+        )
+    return str(found[0])
+
+
+def _environment(options: ServerEngine, launcher: Launcher) -> Mapping[str, str]:
+    ours = {k: v for k, v in launcher.cpu_env.items() if k not in os.environ} if on_cpu() else {}
+    given = {**launcher.env, **ours}
+    if "PYTHONPATH" in given and "PYTHONPATH" in os.environ:
+        given["PYTHONPATH"] += os.pathsep + os.environ["PYTHONPATH"]
+    return {**given, **options.env}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _is_healthy(client: Client, path: str) -> bool:
+    try:
+        return client.get(path, timeout=5.0).status == 200
+    except ServerError:
+        return False
+
+
+def _listens(service: Service, port: int) -> bool:
+    for process in service.tree:
+        try:
+            found = process.net_connections("tcp")
+        except psutil.NoSuchProcess:
+            continue
+        except psutil.Error:  # not allowed to look: no reason to doubt
+            return True
+        if any(c.status == "LISTEN" and c.laddr.port == port for c in found):
+            return True
+    return False
+
+
+def _end_of(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_END))
+        return file.read().decode(errors="replace")

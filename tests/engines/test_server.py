@@ -1,0 +1,296 @@
+"""The server engine against a server that really runs and says, or fails, what it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from ablate.engines.base import EngineContext, Session
+from ablate.engines.server import ServerEngine
+from ablate.engines.text import Codebook
+from ablate.errors import TrialError
+from ablate.models import ModelConfig, resolve_model
+from ablate.options import build
+from ablate.plugins import ArmPlugins
+from ablate.thinking import visible_text
+from ablate.types import Completion, Load, Problem, Request, Sampling, Usage
+from tests.engines.fake_server import OUTPUT, Behaviour, Fake
+
+MODEL = resolve_model(ModelConfig("tiny-reasoner"))
+TOKENS = len(Codebook(MODEL).tokens(OUTPUT)) + 1  # and the end token
+
+
+def engine(**options: Any) -> ServerEngine:
+    made, problems = build(ServerEngine, options, "engine.server")
+    assert made is not None, problems
+    return made
+
+
+def context(directory: Path, **changes: Any) -> EngineContext:
+    made = EngineContext(MODEL, ArmPlugins({}), Sampling(max_tokens=64), 4, directory)
+    return replace(made, **changes)
+
+
+def load(n: int = 3, arrivals: float | None = None, concurrency: int | None = None) -> Load:
+    problems = [Problem(str(i), "sums", f"What is {i} + 7?", str(i + 7)) for i in range(n)]
+    requests = [
+        Request(p.id, p, 0, seed=i, arrival=None if arrivals is None else i * arrivals)
+        for i, p in enumerate(problems)
+    ]
+    return Load(tuple(requests), concurrency)
+
+
+def served(
+    session: Session, what: Load
+) -> tuple[list[Completion], list[Usage], Mapping[str, float]]:
+    done: list[Completion] = []
+    usage: list[Usage] = []
+    counters = session.run(what, done.append, usage.append)
+    return sorted(done, key=lambda c: int(c.request_id)), usage, counters
+
+
+@contextmanager
+def running(**behaviour: Any) -> Iterator[tuple[str, Fake]]:
+    """A fake server in a thread of this process, at the address that is given."""
+    fake = Fake(
+        Behaviour(**{"model": MODEL.path, "port": 0, "served": "tiny-reasoner", **behaviour})
+    )
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def start() -> tuple[web.AppRunner, int]:
+        runner = web.AppRunner(fake.application(), shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        return runner, runner.addresses[0][1]
+
+    runner, port = asyncio.run_coroutine_threadsafe(start(), loop).result()
+    try:
+        yield f"http://127.0.0.1:{port}", fake
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextmanager
+def attached(
+    tmp_path: Path, options: Mapping[str, Any] | None = None, **behaviour: Any
+) -> Iterator[Session]:
+    with running(**behaviour) as (url, _):
+        made = engine(base_url=url, **(options or {}))
+        with closing(made.open(context(tmp_path))) as session:
+            yield session
+
+
+@pytest.mark.parametrize("style", ["ids", "usage", "final", "none"])
+@pytest.mark.parametrize("together", [1, 3])
+def test_tokens_and_their_times_however_a_server_counts(
+    tmp_path: Path, style: str, together: int
+) -> None:
+    with attached(tmp_path, style=style, together=together) as session:
+        done, _, _ = served(session, load())
+        assert [c.request_id for c in done] == ["0", "1", "2"]
+        for c in done:
+            assert visible_text(c.text).strip() == "19"
+            assert c.output_tokens == len(c.token_times) == TOKENS
+            assert list(c.token_times) == sorted(c.token_times)
+            assert c.arrival <= c.dispatched <= c.token_times[0] <= c.finished
+            assert c.finish_reason == "stop"
+            assert c.first_visible in c.token_times
+            assert TOKENS - 5 <= c.thinking_tokens < TOKENS
+        expected = "the server gives none" if style == "none" else "the server's"
+        assert session.info["token counts"].startswith(expected)
+
+
+@pytest.mark.usefixtures("fake_launcher")
+def test_a_known_server_is_recognized_by_what_it_calls_itself(tmp_path: Path) -> None:
+    with attached(tmp_path) as session:
+        done, usage, counters = served(session, load())
+        prompts = [len(Codebook(MODEL).prompt(r.problem.prompt)) for r in load().requests]
+        assert [c.prompt_tokens for c in done] == prompts
+        assert all("<think>" in c.text and c.text.endswith("19") for c in done)
+        prompt = sum(c.prompt_tokens for c in done)
+        assert counters == {
+            "spec_num_drafts": 3.0,
+            "prefix_cache_queries": prompt,
+            "prefix_cache_hits": 0.0,
+        }
+        assert usage[0].running == 3
+        assert usage[0].waiting == 4
+        assert usage[0].kv_tokens == 500
+        assert usage[0].kv_bytes is None
+        assert "3 of 3 requests" in session.info["token counts"]
+        assert session.info["prefix cache"] == "emptied before each run"
+        assert session.evidence_state("measured").counters == counters
+        assert session.cpu_seconds is session.peak_rss_bytes is session.weight_bytes is None
+
+
+def test_reasoning_fields_are_put_back_into_their_tags(tmp_path: Path) -> None:
+    behaviour = {"text": "The answer is 19", "reasoning": "12 + 7 = 19", "style": "usage"}
+    with attached(tmp_path, {"endpoint": "chat"}, **behaviour) as session:
+        (done,), _, _ = served(session, load(1))
+        book = Codebook(MODEL)
+        assert done.text.startswith("<think>12 + 7 = 19</think>")
+        assert visible_text(done.text).split() == ["The", "answer", "is", "19"]
+        assert done.thinking_tokens == len(book.tokens("12 + 7 = 19"))
+        assert done.first_visible == done.token_times[done.thinking_tokens]
+
+
+def test_reasoning_that_never_ends_shows_nothing(tmp_path: Path) -> None:
+    behaviour = {"text": "", "reasoning": "12 + 7", "finish": "length"}
+    with attached(tmp_path, {"endpoint": "chat"}, **behaviour) as session:
+        (done,), _, _ = served(session, load(1))
+        assert visible_text(done.text) == ""
+        assert done.first_visible is None
+        assert done.thinking_tokens == done.output_tokens
+        assert done.finish_reason == "length"
+
+
+def test_without_the_tokenizer_a_chat_and_the_servers_counts(tmp_path: Path) -> None:
+    elsewhere = replace(MODEL, name="tiny-reasoner", path=str(tmp_path / "nowhere"))
+    with running(style="final", together=2, text="It is 19") as (url, _):
+        with closing(engine(base_url=url).open(context(tmp_path, model=elsewhere))) as session:
+            (done,), _, _ = served(session, load(1))
+            assert session.info["endpoint"] == "chat"
+            assert "not checked" in session.info["token counts"]
+            assert done.output_tokens == len(Codebook(MODEL).tokens("It is 19")) + 1
+        with pytest.raises(TrialError, match="no usable tokenizer"):
+            engine(base_url=url, endpoint="completions").open(context(tmp_path, model=elsewhere))
+
+
+def test_what_was_in_the_cache_is_reported(tmp_path: Path) -> None:
+    with attached(tmp_path, cached=4) as session:
+        done, _, counters = served(session, load(2))
+        assert counters["prefix_cache_hits"] == 8
+        assert [c.cached_tokens for c in done] == [4, 4]
+        total = sum(c.prompt_tokens for c in done)
+        assert session.info["prefix cache"] == (
+            f"not emptied: 8 of {total} prompt tokens came from the cache"
+        )
+
+
+@pytest.mark.usefixtures("fake_launcher")
+def test_a_cache_that_is_still_held_is_emptied_a_little_later(tmp_path: Path) -> None:
+    with attached(tmp_path, held=2) as session:
+        served(session, load(1))
+        assert session.info["prefix cache"] == "emptied before each run"
+
+
+def test_an_open_loop_keeps_its_schedule_and_a_closed_one_its_slots(tmp_path: Path) -> None:
+    with attached(tmp_path, delay=0.01) as session:
+        done, _, _ = served(session, load(5, arrivals=0.02))
+        assert [c.arrival for c in done] == pytest.approx([0.0, 0.02, 0.04, 0.06, 0.08])
+        assert all(c.dispatched >= c.arrival for c in done)
+        assert done[1].dispatched < done[0].finished
+        done, _, _ = served(session, load(5, concurrency=1))
+        assert all(b.arrival >= a.finished for a, b in pairwise(done))
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_however_the_network_cuts_the_stream(tmp_path: Path, pieces: int) -> None:
+    with attached(tmp_path, pieces=pieces, fault="ping") as session:
+        done, _, _ = served(session, load(2))
+        assert [c.output_tokens for c in done] == [TOKENS, TOKENS]
+
+
+FAULTS = {
+    "404": ("error", "the model says 404"),
+    "500": ("error", "the model says 500"),
+    "html": ("error", "bad gateway"),
+    "garbage": ("error", "no JSON"),
+    "binary": ("error", "no JSON"),
+    "form": ("error", "another form"),
+    "error": ("error", "the engine is dead"),
+    "cut": ("error", "cut a stream short"),
+    "hang": ("timeout", "sent nothing for 0.3 s"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_failures_that_say_what_happened(tmp_path: Path, fault: str) -> None:
+    kind, words = FAULTS[fault]
+    done: list[Completion] = []
+    behaviour = {"fault": fault, "strikes": 3, "delay": 0.001}
+    with attached(tmp_path, {"stall_timeout": 0.3}, **behaviour) as session:
+        with pytest.raises(TrialError, match=words) as caught:
+            session.run(load(6, concurrency=1), done.append, lambda _: None)
+        assert caught.value.kind == kind
+        assert [c.request_id for c in done] == ["0", "1"]
+
+
+def test_another_reason_to_finish_is_a_failure(tmp_path: Path) -> None:
+    with (
+        attached(tmp_path, finish="content_filter") as session,
+        pytest.raises(TrialError, match="content_filter"),
+    ):
+        served(session, load(1))
+
+
+@pytest.mark.usefixtures("fake_launcher")
+def test_another_count_of_the_prompt_that_was_sent_is_a_failure(tmp_path: Path) -> None:
+    with (
+        attached(tmp_path, extra_prompt=1) as session,
+        pytest.raises(TrialError, match="serves another model"),
+    ):
+        served(session, load(1))
+
+
+def test_a_grader_that_fails_ends_the_run_and_leaves_the_session_usable(tmp_path: Path) -> None:
+    def fails(_: Completion) -> None:
+        raise RuntimeError("no grade")
+
+    with attached(tmp_path, delay=0.005) as session:
+        with pytest.raises(RuntimeError, match="no grade"):
+            session.run(load(4, concurrency=2), fails, lambda _: None)
+        assert len(served(session, load(2))[0]) == 2
+
+
+def test_a_model_that_is_not_served(tmp_path: Path) -> None:
+    with running(served="another") as (url, _):
+        with pytest.raises(TrialError, match="it serves: 'another'"):
+            engine(base_url=url).open(context(tmp_path))
+        named = engine(base_url=url, served_model_name="another")
+        with closing(named.open(context(tmp_path))) as session:
+            assert len(served(session, load(1))[0]) == 1
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(TrialError, match="Connect"):
+        engine(base_url=f"http://127.0.0.1:{port}/v1").open(context(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "give either launch"),
+        ({"launch": "vllm", "base_url": "http://x"}, "give either launch"),
+        ({"launch": "vlm"}, "there is no launcher 'vlm'. Did you mean 'vllm'?"),
+        ({"launch": "vllm", "python": "/no/python"}, "no interpreter that can be run"),
+        ({"launch": "vllm", "port": 70000}, "from 1 to 65535"),
+        ({"launch": "vllm", "stall_timeout": 0}, "must be more than 0"),
+        ({"launch": "vllm", "api_key_env": "NO_SUCH_KEY"}, "has no NO_SUCH_KEY"),
+        ({"base_url": "localhost:8000"}, "must start with http"),
+        ({"base_url": "http://x", "args": {"a": 1}}, "is for a server that is launched"),
+    ],
+)
+def test_options_that_cannot_be_right(options: Mapping[str, Any], words: str) -> None:
+    made, problems = build(ServerEngine, options, "engine.server")
+    assert made is None
+    assert any(words in problem for problem in problems), problems
