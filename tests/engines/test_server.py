@@ -2,98 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from ablate.engines.base import EngineContext, Session
 from ablate.engines.server import ServerEngine
 from ablate.engines.text import Codebook
 from ablate.errors import TrialError
-from ablate.models import ModelConfig, resolve_model
 from ablate.options import build
-from ablate.plugins import ArmPlugins
 from ablate.thinking import visible_text
-from ablate.types import Completion, Load, Problem, Request, Sampling, Usage
-from tests.engines.fake_server import OUTPUT, Behaviour, Fake
-
-MODEL = resolve_model(ModelConfig("tiny-reasoner"))
-TOKENS = len(Codebook(MODEL).tokens(OUTPUT)) + 1  # and the end token
-
-
-def engine(**options: Any) -> ServerEngine:
-    made, problems = build(ServerEngine, options, "engine.server")
-    assert made is not None, problems
-    return made
-
-
-def context(directory: Path, **changes: Any) -> EngineContext:
-    made = EngineContext(MODEL, ArmPlugins({}), Sampling(max_tokens=64), 4, directory)
-    return replace(made, **changes)
-
-
-def load(n: int = 3, arrivals: float | None = None, concurrency: int | None = None) -> Load:
-    problems = [Problem(str(i), "sums", f"What is {i} + 7?", str(i + 7)) for i in range(n)]
-    requests = [
-        Request(p.id, p, 0, seed=i, arrival=None if arrivals is None else i * arrivals)
-        for i, p in enumerate(problems)
-    ]
-    return Load(tuple(requests), concurrency)
-
-
-def served(
-    session: Session, what: Load
-) -> tuple[list[Completion], list[Usage], Mapping[str, float]]:
-    done: list[Completion] = []
-    usage: list[Usage] = []
-    counters = session.run(what, done.append, usage.append)
-    return sorted(done, key=lambda c: int(c.request_id)), usage, counters
-
-
-@contextmanager
-def running(**behaviour: Any) -> Iterator[tuple[str, Fake]]:
-    """A fake server in a thread of this process, at the address that is given."""
-    fake = Fake(
-        Behaviour(**{"model": MODEL.path, "port": 0, "served": "tiny-reasoner", **behaviour})
-    )
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    async def start() -> tuple[web.AppRunner, int]:
-        runner = web.AppRunner(fake.application(), shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        return runner, runner.addresses[0][1]
-
-    runner, port = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    try:
-        yield f"http://127.0.0.1:{port}", fake
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-@contextmanager
-def attached(
-    tmp_path: Path, options: Mapping[str, Any] | None = None, **behaviour: Any
-) -> Iterator[Session]:
-    with running(**behaviour) as (url, _):
-        made = engine(base_url=url, **(options or {}))
-        with closing(made.open(context(tmp_path))) as session:
-            yield session
+from ablate.types import Completion
+from tests.engines.attached import (
+    MODEL,
+    TOKENS,
+    attached,
+    context,
+    engine,
+    load,
+    running,
+    served,
+)
 
 
 @pytest.mark.parametrize("style", ["ids", "usage", "final", "none"])

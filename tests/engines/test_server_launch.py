@@ -20,8 +20,8 @@ from ablate.compatibility import incompatibilities
 from ablate.errors import TrialError
 from ablate.plugins import installed
 from ablate.store import RunDir
+from tests.engines.attached import MODEL, TOKENS, context, engine, load, served
 from tests.engines.fake_server import ROOT
-from tests.engines.test_server import MODEL, TOKENS, context, engine, load, served
 from tests.stand_ins import Loader
 
 pytestmark = pytest.mark.usefixtures("fake_launcher")

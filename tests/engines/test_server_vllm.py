@@ -13,7 +13,7 @@ from ablate.domains.arithmetic import Arithmetic
 from ablate.engines.base import Session
 from ablate.engines.local import LocalEngine
 from ablate.types import Load, Request, Sampling
-from tests.engines.test_server import MODEL, context, engine
+from tests.engines.attached import MODEL, context, engine
 
 PYTHON = os.environ.get("ABLATE_TEST_VLLM")
 
