@@ -28,7 +28,9 @@ from benchmarks.local_vs_generate import problems
 from benchmarks.ratios import print_ratios
 
 TOKENS = 128
-ARGS: Mapping[str, Any] = {"max_model_len": 1024}
+# Sizes that vLLM chooses by who asks: 256 sequences for its offline class, 128 for AsyncLLM.
+SIZES = {"max_num_seqs": 256, "max_num_batched_tokens": 4096}
+ARGS: Mapping[str, Any] = {"max_model_len": 1024, **SIZES}
 
 
 class Unstopped(VllmSession):
