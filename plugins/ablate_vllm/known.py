@@ -60,21 +60,21 @@ def platform() -> Platform:
     return CUDA if Path("/dev/nvidiactl").exists() else CPU
 
 
-def version_problems(version: str, on: Platform) -> list[str]:
-    """A sentence if nobody has checked this version there."""
+def problems(version: str, args: Mapping[str, Any], on: Platform) -> list[str]:
+    """A sentence for a version that nobody has checked there, and for each such argument."""
+    return [*_version_problems(version, on), *_argument_problems(args, on)]
+
+
+def _version_problems(version: str, on: Platform) -> list[str]:
     if on.versions and not version.startswith(on.versions):
         known = ", ".join(f"{v}x" for v in on.versions)
-        return [f"vLLM {version} was not checked on {on.name}; {known} was. {TRY}"]
+        return [f"vLLM {version} was not checked on {on.name}; {known} was."]
     if _number(version) < on.least:
-        return [f"vLLM {version} is too old; {on.least[0]}.{on.least[1]} or newer is needed"]
+        return [f"vLLM {version} is too old; {on.least[0]}.{on.least[1]} or newer is needed."]
     return []
 
 
-TRY = "Set engine.vllm.untested: true to try it all the same, and compare its answers"
-
-
-def argument_problems(args: Mapping[str, Any], on: Platform) -> list[str]:
-    """A sentence for each engine argument whose value is not known to be right there."""
+def _argument_problems(args: Mapping[str, Any], on: Platform) -> list[str]:
     method = None
     if isinstance(args.get("speculative_config"), Mapping):
         method = args["speculative_config"].get("method")
@@ -84,8 +84,8 @@ def argument_problems(args: Mapping[str, Any], on: Platform) -> list[str]:
         ("speculative_config.method", method, on.speculative | {None}),
     )
     return [
-        f"vLLM on {on.name}: {name} {value!r} is not known to give right answers "
-        f"(known: {', '.join(sorted(str(k) for k in known if k))}). {TRY}"
+        f"{name} {value!r} is not known to give right answers in vLLM on {on.name} "
+        f"(known: {', '.join(sorted(str(k) for k in known if k))})."
         for name, value, known in checks
         if known is not None and value not in known
     ]

@@ -9,7 +9,7 @@ from typing import Any
 from ablate.engines.server.launchers import Dialect, FactsCall, Launcher
 from ablate.plugins import Registry, hookimpl
 from ablate.types import EngineFacts
-from ablate_vllm import known
+from ablate_vllm import DISTRIBUTIONS, known
 from ablate_vllm.facts import facts
 
 SITE = Path(__file__).with_name("site")
@@ -19,9 +19,8 @@ def _facts(answer: Any) -> EngineFacts:
     return facts(answer["results"])
 
 
-def _problems(args: Mapping[str, Any]) -> list[str]:
-    found = known.argument_problems(args, known.platform())
-    return [problem.replace("engine.vllm.", "engine.server.") for problem in found]
+def _unchecked(version: str, args: Mapping[str, Any]) -> list[str]:
+    return known.problems(version, args, known.platform())
 
 
 LAUNCHER = Launcher(
@@ -42,7 +41,8 @@ LAUNCHER = Launcher(
     },
     no_pickles={"load_format": "safetensors"},
     facts=FactsCall("/collective_rpc", {"method": "ablate_facts"}, _facts),
-    problems=_problems,
+    distributions=DISTRIBUTIONS,
+    unchecked=_unchecked,
     env={
         "PYTHONPATH": str(SITE),
         "VLLM_SERVER_DEV_MODE": "1",  # emptying the prefix cache, and asking for facts
@@ -50,7 +50,7 @@ LAUNCHER = Launcher(
         "DO_NOT_TRACK": "1",
     },
     on_cpu={"enforce_eager": True},  # compiling takes minutes there
-    cpu_env={"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
+    cpu_env={"VLLM_CPU_KVCACHE_SPACE": "1"},
     dialect=Dialect(
         owner="vllm",
         token_prompts=True,

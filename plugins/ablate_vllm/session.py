@@ -14,6 +14,7 @@ from ablate.child import Service, cpu_seconds, peak_rss_bytes
 from ablate.engines.base import EngineContext, Session
 from ablate.engines.text import Codebook, completion_of
 from ablate.errors import TrialError, says_out_of_memory
+from ablate.interpreters import interpreter
 from ablate.plugins import made
 from ablate.types import Completion, EngineFacts, EvidenceState, Load, ModelSpec, Usage
 from ablate_vllm import VllmEngine, known
@@ -38,7 +39,7 @@ class VllmSession(Session):
         log = (context.directory or Path.cwd()) / "vllm.log"
         with theirs:
             self._service = Service(
-                [options.interpreter, "-u", str(WORKER), str(theirs.fileno())],
+                [interpreter(options.python), "-u", str(WORKER), str(theirs.fileno())],
                 log,
                 environment(options),
                 fds=(theirs.fileno(),),

@@ -64,9 +64,8 @@ class TestFacts:
 class TestKnown:
     @pytest.mark.parametrize("dtype", ["int8_per_token_head", "turboquant_4bit", "int4"])
     def test_kv_types_that_nobody_checked_are_refused(self, dtype: str) -> None:
-        (problem,) = known.argument_problems({"kv_cache_dtype": dtype}, known.CPU)
+        (problem,) = known.problems("0.32.0", {"kv_cache_dtype": dtype}, known.CPU)
         assert dtype in problem
-        assert "untested: true" in problem
 
     def test_what_was_checked_passes(self) -> None:
         args = {
@@ -74,20 +73,16 @@ class TestKnown:
             "quantization": "gptq",
             "speculative_config": {"method": "ngram"},
         }
-        assert known.argument_problems(args, known.CPU) == []
-        assert known.argument_problems({}, known.CUDA) == []
+        assert known.problems("0.32.1+cpu", args, known.CPU) == []
+        assert known.problems("0.45.0", {}, known.CUDA) == []
 
-    @pytest.mark.parametrize(
-        ("version", "words"), [("0.31.2", "not checked"), ("0.33.0", "not checked")]
-    )
-    def test_other_versions_on_a_cpu(self, version: str, words: str) -> None:
-        assert words in known.version_problems(version, known.CPU)[0]
+    @pytest.mark.parametrize("version", ["0.31.2", "0.33.0"])
+    def test_other_versions_on_a_cpu(self, version: str) -> None:
+        assert "not checked" in known.problems(version, {}, known.CPU)[0]
 
-    def test_versions(self) -> None:
-        assert known.version_problems("0.32.1+cpu", known.CPU) == []
-        assert known.version_problems("0.45.0", known.CUDA) == []
-        assert "too old" in known.version_problems("0.9.2", known.CUDA)[0]
-        assert "too old" in known.version_problems("strange", known.CUDA)[0]
+    @pytest.mark.parametrize("version", ["0.9.2", "strange"])
+    def test_versions_that_are_too_old(self, version: str) -> None:
+        assert "too old" in known.problems(version, {}, known.CUDA)[0]
 
 
 class Switch(Plugin):
@@ -110,11 +105,12 @@ class TestPlanning:
         (problem,) = self.problems(VllmEngine(python="/nowhere/python"))
         assert problem == "engine.vllm.python: /nowhere/python is no interpreter that can be run"
 
-    def test_what_is_not_known_to_be_right(self) -> None:
-        found = self.problems(VllmEngine(python=plain_python()), switch=Switch())
-        assert any("turboquant_3bit" in p for p in found) is (known.platform() is known.CPU)
-        untested = self.problems(VllmEngine(python=plain_python(), untested=True), switch=Switch())
-        assert not any("turboquant_3bit" in p for p in untested)
+    def test_what_is_not_known_to_be_right(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ablate_vllm.versions", lambda *_: {"vllm": "0.32.0"})
+        (problem,) = self.problems(VllmEngine(), switch=Switch())
+        assert "turboquant_3bit" in problem
+        assert "engine.vllm.untested: true" in problem
+        assert self.problems(VllmEngine(untested=True), switch=Switch()) == []
 
     def test_an_argument_set_twice(self) -> None:
         engine = VllmEngine(python=plain_python(), args={"kv_cache_dtype": "fp8"})

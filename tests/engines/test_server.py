@@ -216,7 +216,6 @@ def test_nobody_answers(tmp_path: Path) -> None:
         ({}, "give either launch"),
         ({"launch": "vllm", "base_url": "http://x"}, "give either launch"),
         ({"launch": "vlm"}, "there is no launcher 'vlm'. Did you mean 'vllm'?"),
-        ({"launch": "vllm", "python": "/no/python"}, "no interpreter that can be run"),
         ({"launch": "vllm", "port": 70000}, "from 1 to 65535"),
         ({"launch": "vllm", "stall_timeout": 0}, "must be more than 0"),
         ({"launch": "vllm", "api_key_env": "NO_SUCH_KEY"}, "has no NO_SUCH_KEY"),

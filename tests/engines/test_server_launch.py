@@ -119,6 +119,18 @@ def test_what_plugins_may_set(tmp_path: Path) -> None:
     assert "--port from ablate" in problems(engine(launch="fake", args={"port": 3}))[0]
 
 
+def test_an_interpreter_without_the_server() -> None:
+    def problems(made: Any) -> list[str]:
+        return incompatibilities({}, "server", made, {}, MODEL)
+
+    assert problems(engine(launch="sglang", python="/no/python")) == [
+        "engine.server.python: /no/python is no interpreter that can be run"
+    ]
+    (problem,) = problems(engine(launch="lmdeploy"))
+    assert "lmdeploy is not installed" in problem
+    assert "engine.server.python" in problem
+
+
 def test_plugins_are_refused_by_a_server_that_runs_already() -> None:
     engines = installed().registry.all("engine")
     awq = installed().optimizations["awq"]()

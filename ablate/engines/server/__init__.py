@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -13,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from ablate.engines.base import Engine, EngineContext, Session
 from ablate.engines.server.launchers import BUILT_IN, Launcher, launchers
 from ablate.errors import RecipeError, did_you_mean
+from ablate.interpreters import interpreter, unusable, versions
 from ablate.plugins import Registry, hookimpl
 
 ATTACHED = "openai"
@@ -62,10 +61,6 @@ class ServerEngine(Engine):
         return self.launch or ATTACHED
 
     @property
-    def interpreter(self) -> str:
-        return self.python or sys.executable
-
-    @property
     def own_args(self) -> Mapping[str, Any]:
         return self.args
 
@@ -89,8 +84,25 @@ class ServerEngine(Engine):
             for name in args
             if name in launcher.reserved
         ]
-        unchecked = launcher.problems(args) if launcher.problems and not self.untested else []
-        return [*taken, *unchecked]
+        return [*taken, *self._server_problems(launcher, args)]
+
+    def _server_problems(self, launcher: Launcher, args: Mapping[str, Any]) -> Sequence[str]:
+        if wrong := unusable(self.python, "engine.server.python"):
+            return wrong
+        path = interpreter(self.python)
+        found = versions(path, launcher.distributions)
+        if launcher.distributions and not found:
+            names = " or ".join(launcher.distributions)
+            return [
+                f"engine.server: {names} is not installed for {path}; name an interpreter that "
+                "has it, engine.server.python"
+            ]
+        if launcher.unchecked is None or self.untested:
+            return ()
+        sentences = launcher.unchecked(next(iter(found.values()), ""), args)
+        return [
+            f"engine.server: {s} Set engine.server.untested: true to try it." for s in sentences
+        ]
 
     @property
     def launcher(self) -> Launcher | None:
@@ -123,8 +135,6 @@ class ServerEngine(Engine):
         ]
         if self.port is not None and not 0 < self.port < 65536:
             found.append(f"port: must be from 1 to 65535, got {self.port}")
-        if self.python and shutil.which(self.python) is None:
-            found.append(f"python: {self.python} is no interpreter that can be run")
         if self.api_key_env and self.api_key_env not in os.environ:
             found.append(f"api_key_env: the environment has no {self.api_key_env}")
         if find_spec("aiohttp") is None:

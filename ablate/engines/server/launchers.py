@@ -61,8 +61,8 @@ class Launcher:
     arguments. ``from_model``: argument -> field of the recipe's model. ``no_pickles``: arguments
     for a model that may not run code when it is loaded. ``files``: the server loads one file, found
     in the model's folder by this pattern. ``health``: what answers 200 once it is up.
-    ``problems``: sentences about arguments that cannot be right. ``on_cpu`` and ``cpu_env``: more
-    defaults where there is no GPU.
+    ``distributions``: one of them must be installed. ``unchecked(version, args)``: sentences about
+    what nobody has checked. ``on_cpu`` and ``cpu_env``: more defaults where there is no GPU.
     """
 
     command: Sequence[str]
@@ -75,7 +75,8 @@ class Launcher:
     files: str | None = None
     health: str = "/health"
     facts: FactsCall | None = None
-    problems: Callable[[Mapping[str, Any]], Sequence[str]] | None = None
+    distributions: tuple[str, ...] = ()
+    unchecked: Callable[[str, Mapping[str, Any]], Sequence[str]] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     on_cpu: Mapping[str, Any] = field(default_factory=dict)
     cpu_env: Mapping[str, str] = field(default_factory=dict)
@@ -136,6 +137,7 @@ SGLANG = Launcher(
     },
     no_pickles={"load_format": "safetensors"},
     facts=FactsCall("/get_server_info", None, _sglang_facts),
+    distributions=("sglang",),
     dialect=Dialect(
         owner="sglang",
         token_prompts=True,
@@ -161,6 +163,7 @@ LMDEPLOY = Launcher(
         "--server-name", "127.0.0.1", "--server-port", "{port}",
     ),
     from_model={"dtype": "dtype", "revision": "revision"},
+    distributions=("lmdeploy",),
     dialect=Dialect(
         owner="lmdeploy",
         fields={"top_k": 0, "min_p": 0.0, "stream_options": {"include_usage": True}},
@@ -181,6 +184,7 @@ LLAMA_CPP = Launcher(
     # by default a request is broken off when the next one comes
     defaults={"cache": False, "interrupt_requests": False},
     files="*.gguf",
+    distributions=("llama_cpp_python", "llama-cpp-python"),
     health="/v1/models",
     dialect=Dialect(
         owner="me",

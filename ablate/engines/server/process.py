@@ -17,6 +17,7 @@ from ablate.engines.server import ServerEngine
 from ablate.engines.server.client import Client, ServerError
 from ablate.engines.server.launchers import Launcher, on_cpu
 from ablate.errors import TrialError, says_out_of_memory
+from ablate.interpreters import interpreter
 from ablate.plugins import made
 from ablate.types import ModelSpec
 
@@ -37,7 +38,7 @@ def launch(
     if not _is_free(port):
         raise TrialError(f"port {port} is taken; leave engine.server.port out to get a free one")
     log = (context.directory or Path.cwd()) / f"{options.launch}.log"
-    words = launcher.words(options.interpreter, model, port, args)
+    words = launcher.words(interpreter(options.python), model, port, args)
     return Service(words, log, _environment(options, launcher)), port
 
 

@@ -1,0 +1,45 @@
+"""What another interpreter's environment has: an engine or a quantizer may live in its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+FIND = (
+    "import json, sys; from importlib.metadata import distributions as d; "
+    "found = {x.metadata['Name']: x.version for x in d() if x.metadata['Name'] in sys.argv}; "
+    "print(json.dumps(found))"
+)
+
+
+def interpreter(python: str) -> str:
+    """The interpreter that ``python`` names: a path or a command; empty is this one.
+
+    Absolute and not resolved, as a virtual environment's interpreter is a link to another.
+    """
+    if not python:
+        return sys.executable
+    found = shutil.which(Path(python).expanduser())
+    return str(Path(found or python).expanduser().absolute())
+
+
+def unusable(python: str, where: str) -> list[str]:
+    """A sentence if ``python`` cannot be run; ``where`` is the option's place in the recipe."""
+    path = Path(interpreter(python))
+    if path.is_file() and os.access(path, os.X_OK):
+        return []
+    return [f"{where}: {python} is no interpreter that can be run"]
+
+
+@cache
+def versions(path: str, distributions: Sequence[str]) -> dict[str, str]:
+    """Those of ``distributions`` that an interpreter's environment has, with their versions."""
+    asked = [path, "-I", "-c", FIND, *distributions]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - the user's
+    return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
