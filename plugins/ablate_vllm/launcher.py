@@ -9,7 +9,7 @@ from typing import Any
 from ablate.engines.server.launchers import Dialect, FactsCall, Launcher
 from ablate.plugins import Registry, hookimpl
 from ablate.types import EngineFacts
-from ablate_vllm import DISTRIBUTIONS, known
+from ablate_vllm import DISTRIBUTIONS, INSTALL, known
 from ablate_vllm.facts import facts
 
 SITE = Path(__file__).with_name("site")
@@ -42,6 +42,7 @@ LAUNCHER = Launcher(
     no_pickles={"load_format": "safetensors"},
     facts=FactsCall("/collective_rpc", {"method": "ablate_facts"}, _facts),
     distributions=DISTRIBUTIONS,
+    install=INSTALL,
     unchecked=_unchecked,
     env={
         "PYTHONPATH": str(SITE),

@@ -94,15 +94,14 @@ class ServerEngine(Engine):
         if launcher.distributions and not found:
             names = " or ".join(launcher.distributions)
             return [
-                f"engine.server: {names} is not installed for {path}; name an interpreter that "
-                "has it, engine.server.python"
+                f"engine.server: {names} is not installed for {path}: {launcher.install}, or name "
+                "an interpreter that has it, engine.server.python"
             ]
         if launcher.unchecked is None or self.untested:
             return ()
         sentences = launcher.unchecked(next(iter(found.values()), ""), args)
-        return [
-            f"engine.server: {s} Set engine.server.untested: true to try it." for s in sentences
-        ]
+        tried = "Set engine.server.untested: true to try it."
+        return [f"engine.server: {sentence} {tried}" for sentence in sentences]
 
     @property
     def launcher(self) -> Launcher | None:

@@ -61,7 +61,7 @@ class Launcher:
     arguments. ``from_model``: argument -> field of the recipe's model. ``no_pickles``: arguments
     for a model that may not run code when it is loaded. ``files``: the server loads one file, found
     in the model's folder by this pattern. ``health``: what answers 200 once it is up.
-    ``distributions``: one of them must be installed. ``unchecked(version, args)``: sentences about
+    ``distributions``: one of them must be installed, by ``install``. ``unchecked(version, args)``: sentences about
     what nobody has checked. ``on_cpu`` and ``cpu_env``: more defaults where there is no GPU.
     """
 
@@ -76,6 +76,7 @@ class Launcher:
     health: str = "/health"
     facts: FactsCall | None = None
     distributions: tuple[str, ...] = ()
+    install: str = ""
     unchecked: Callable[[str, Mapping[str, Any]], Sequence[str]] | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     on_cpu: Mapping[str, Any] = field(default_factory=dict)
@@ -138,6 +139,7 @@ SGLANG = Launcher(
     no_pickles={"load_format": "safetensors"},
     facts=FactsCall("/get_server_info", None, _sglang_facts),
     distributions=("sglang",),
+    install="pip install sglang",
     dialect=Dialect(
         owner="sglang",
         token_prompts=True,
@@ -164,6 +166,7 @@ LMDEPLOY = Launcher(
     ),
     from_model={"dtype": "dtype", "revision": "revision"},
     distributions=("lmdeploy",),
+    install="pip install lmdeploy",
     dialect=Dialect(
         owner="lmdeploy",
         fields={"top_k": 0, "min_p": 0.0, "stream_options": {"include_usage": True}},
@@ -185,6 +188,7 @@ LLAMA_CPP = Launcher(
     defaults={"cache": False, "interrupt_requests": False},
     files="*.gguf",
     distributions=("llama_cpp_python", "llama-cpp-python"),
+    install="pip install 'llama-cpp-python[server]'",
     health="/v1/models",
     dialect=Dialect(
         owner="me",
