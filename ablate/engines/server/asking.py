@@ -108,7 +108,13 @@ class Asker:
             "seed": request.seed & 0x7FFFFFFF,
             **self.dialect.fields,
         }
-        return body | self._prompt(request)
+        return body | self._stops | self._prompt(request)
+
+    @property
+    def _stops(self) -> dict[str, Any]:
+        if self.codebook is None or self.dialect.stop_ids is None:
+            return {}
+        return {self.dialect.stop_ids: sorted(self.codebook.stop_ids)}
 
     def _prompt(self, request: Request) -> dict[str, Any]:
         text = request.problem.prompt

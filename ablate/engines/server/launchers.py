@@ -35,7 +35,8 @@ class Dialect:
     """What a server understands beyond the common ground.
 
     ``owner``: what it calls itself in ``/v1/models``. ``token_prompts``: a prompt may be a list of
-    token ids. ``token_chunks``: each chunk of a stream is one token. ``fields``: added to each
+    token ids. ``token_chunks``: each chunk of a stream is one token. ``stop_ids``: the field that
+    takes the model's stop tokens, all of which it might not know. ``fields``: added to each
     request. ``flush``: where its prefix cache is emptied; ``flushed``: what it answers if it was.
     ``gauges`` and ``counters``: our names for its metrics; gauges are ``running``, ``waiting``,
     ``kv_share``, ``kv_tokens`` and ``kv_capacity``.
@@ -44,6 +45,7 @@ class Dialect:
     owner: str = ""
     token_prompts: bool = False
     token_chunks: bool = False
+    stop_ids: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     flush: str | None = None
     flushed: str = ""
@@ -61,8 +63,9 @@ class Launcher:
     arguments. ``from_model``: argument -> field of the recipe's model. ``no_pickles``: arguments
     for a model that may not run code when it is loaded. ``files``: the server loads one file, found
     in the model's folder by this pattern. ``health``: what answers 200 once it is up.
-    ``distributions``: one of them must be installed, by ``install``. ``unchecked(version, args)``: sentences about
-    what nobody has checked. ``on_cpu`` and ``cpu_env``: more defaults where there is no GPU.
+    ``distributions``: one of them must be installed, by ``install``. ``unchecked(version, args)``:
+    sentences about what nobody has checked. ``on_cpu`` and ``cpu_env``: more defaults where there is
+    no GPU.
     """
 
     command: Sequence[str]
@@ -143,6 +146,7 @@ SGLANG = Launcher(
     dialect=Dialect(
         owner="sglang",
         token_prompts=True,
+        stop_ids="stop_token_ids",
         fields={"stream_options": {"include_usage": True, "continuous_usage_stats": True}},
         flush="/flush_cache",
         flushed="Cache flushed",
