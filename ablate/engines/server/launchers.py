@@ -64,8 +64,7 @@ class Launcher:
     for a model that may not run code when it is loaded. ``files``: the server loads one file, found
     in the model's folder by this pattern. ``health``: what answers 200 once it is up.
     ``distributions``: one of them must be installed, by ``install``. ``unchecked(version, args)``:
-    sentences about what nobody has checked. ``on_cpu`` and ``cpu_env``: more defaults where there is
-    no GPU.
+    sentences about what nobody has checked. ``on_cpu``, ``cpu_env``: more defaults without a GPU.
     """
 
     command: Sequence[str]
