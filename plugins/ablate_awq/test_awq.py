@@ -46,7 +46,7 @@ sys.exit(f"imported {{heavy}}" if heavy else 0)
     subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603
 
 
-def test_its_hooks_are_the_loader_the_requirements_and_the_evidence() -> None:
+def test_its_hooks() -> None:
     assert set(hooks_of(Awq)) == {
         "ablate_load_model",
         "ablate_requirements",

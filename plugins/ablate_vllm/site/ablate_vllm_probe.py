@@ -73,6 +73,8 @@ def _inner(module: Any) -> Iterator[Any]:
 
 
 def _has_codes(module: nn.Module) -> bool:
+    if any(getattr(part, "dnnl_handler", None) is not None for part in _inner(module)):
+        return True  # of 8-bit integers, packed by oneDNN
     for name, tensor in _own(module):
         if name in CODES or (name.startswith("weight") and tensor.dtype in CODE_DTYPES):
             return True
