@@ -48,6 +48,7 @@ sys.exit(f"imported {{heavy}}" if heavy else 0)
 
 def test_its_hooks() -> None:
     assert set(hooks_of(Awq)) == {
+        "ablate_engine_args",
         "ablate_load_model",
         "ablate_requirements",
         "ablate_evidence",

@@ -88,12 +88,11 @@ def divergence(model: Any) -> float:
 @pytest.mark.slow
 @pytest.mark.extra
 @pytest.mark.usefixtures("kept")
-@pytest.mark.parametrize("bits", [3, 4])
-def test_it_is_nearer_to_the_full_model_than_rounding_to_nearest(bits: int) -> None:
+def test_it_is_nearer_to_the_full_model_than_rounding_to_nearest() -> None:
     from ablate_rtn import Rtn
 
-    calibrated = divergence(replace(OPTIONS, bits=bits).ablate_load_model(SPEC, "cpu"))
-    rounded = divergence(Rtn(bits=bits).ablate_load_model(SPEC, "cpu"))
+    calibrated = divergence(replace(OPTIONS, bits=3).ablate_load_model(SPEC, "cpu"))
+    rounded = divergence(Rtn(bits=3).ablate_load_model(SPEC, "cpu"))
     assert 0 < calibrated < rounded
 
 
