@@ -99,7 +99,7 @@ def _incompatibilities(
     asked = arm.requirements(engine.backend)
     problems += capability_conflicts(asked, engine.backend, engine.capabilities)
     if ENGINE_ARGS in engine.calls and not strangers:
-        merged, conflicts = engine.merged_args(arm, model)
+        merged, conflicts = engine.merged_args(by_plugin)
         problems += conflicts
         problems += engine.problems(merged)
     return problems

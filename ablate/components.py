@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablate.arrivals import Arrival
+from ablate.compatibility import NOBODY
 from ablate.domains.base import Domain
-from ablate.engines.base import Engine
+from ablate.engines.base import Engine, has_gpu
 from ablate.errors import AblateError, RecipeError, did_you_mean
 from ablate.models import resolve_model
 from ablate.options import build
@@ -70,7 +70,7 @@ class Components:
         found: ModelSpec | None = self._once(
             f"model {recipe.model} {engine}", lambda: _model(recipe, engine)
         )
-        return found or ModelSpec("", "")
+        return found or NOBODY
 
     def _domain(self, name: str, options: Mapping[str, Any]) -> Domain | None:
         domain: Domain | None = self._component("domain", name, options, f"domains.{name}")
@@ -139,4 +139,4 @@ def _holds_on_host(engine: Engine) -> bool:
     if "ablate_load_model" not in engine.calls:
         return False
     device = str(getattr(engine, "device", "cpu"))
-    return device == "cpu" or (device == "auto" and not Path("/dev/nvidiactl").exists())
+    return device == "cpu" or (device == "auto" and not has_gpu())

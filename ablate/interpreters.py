@@ -37,6 +37,26 @@ def unusable(python: str, where: str) -> list[str]:
     return [f"{where}: {python} is no interpreter that can be run"]
 
 
+def installed(
+    python: str, where: str, name: str, distributions: tuple[str, ...], install: str
+) -> tuple[str, list[str]]:
+    """The version of what an interpreter must have, any of ``distributions``; or a sentence.
+
+    ``where``: the engine's place in the recipe; ``install``: the command that would bring it.
+    """
+    if wrong := unusable(python, f"{where}.python"):
+        return "", wrong
+    path = interpreter(python)
+    found = versions(path, distributions)
+    if found or not distributions:
+        return next(iter(found.values()), ""), []
+    sentence = (
+        f"{where}: {name} is not installed for {path}: {install}, or name an interpreter that has "
+        f"it, {where}.python"
+    )
+    return "", [sentence]
+
+
 @cache
 def versions(path: str, distributions: Sequence[str]) -> dict[str, str]:
     """Those of ``distributions`` that an interpreter's environment has, with their versions."""

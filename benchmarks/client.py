@@ -29,10 +29,10 @@ from ablate.engines.server import ServerEngine
 from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import ArmPlugins
 from ablate.types import Completion, Load, Problem, Request, Sampling
+from ablate_vllm.baseline import SITE
 from benchmarks.streamer import MODEL
 
 ROOT = Path(__file__).parents[1]
-SITE = ROOT / "plugins" / "ablate_vllm" / "site"
 PROMPT = "What is 12 + 7, and what is that times 3? Think step by step."
 RATE = 200.0  # requests a second of the lateness test
 Command = Callable[[str, int], list[str]]

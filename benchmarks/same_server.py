@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import subprocess
 import tempfile
 from collections import Counter, defaultdict
@@ -27,14 +26,15 @@ from ablate.domains.code import Code
 from ablate.domains.sorting import Sorting
 from ablate.engines.base import EngineContext, Session
 from ablate.engines.server import ServerEngine
+from ablate.engines.server.process import free_port
 from ablate.engines.text import Codebook
 from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import ArmPlugins
 from ablate.types import Completion, Load, Problem, Request, Sampling
+from ablate_vllm.baseline import SITE
 from benchmarks.ratios import print_ratios
 
 MAX_TOKENS = 512
-SITE = Path(__file__).parents[1] / "plugins" / "ablate_vllm" / "site"
 KINDS: Mapping[str, type[Domain]] = {
     "arithmetic": Arithmetic,
     "algebra": Algebra,
@@ -76,7 +76,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        port = _free_port()
+        port = free_port()
         engine = ServerEngine(
             launch="vllm", python=options.python, port=port, args={"max_model_len": 1024}
         )
@@ -236,12 +236,6 @@ def print_accuracy(
         n = counts["n"]
         shares = [100 * counts[who] / n for who in ("mine", "other")]
         print(f"{name:12} {n:4} {shares[0]:7.1f} {shares[1]:7.1f} {counts['agree']:3}/{n}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,14 @@ from typing import Any, ClassVar, Literal
 from ablate.plugins import ArmPlugins, merge_engine_args
 from ablate.types import Completion, EvidenceState, Load, ModelSpec, Sampling, Usage
 
+CAPABILITIES = frozenset({"rollback", "shared_blocks", "batching", "logits"})
+"""All that a plugin can need of an engine."""
+
+
+def has_gpu() -> bool:
+    """Whether NVIDIA's driver is here; asked without torch."""
+    return Path("/dev/nvidiactl").exists()
+
 
 @dataclass(frozen=True)
 class EngineContext:
@@ -110,11 +118,10 @@ class Engine(ABC):
         return {}
 
     def merged_args(
-        self, plugins: ArmPlugins, model: ModelSpec
+        self, by_plugin: Mapping[str, Mapping[str, Any] | None]
     ) -> tuple[dict[str, Any], list[str]]:
         """The recipe's and the optimizations' arguments in one mapping, and what conflicts."""
-        by_plugin = plugins.engine_args(self.backend, model)
-        given = {n: a for n, a in by_plugin.items() if a}
+        given = {name: args for name, args in by_plugin.items() if args}
         return merge_engine_args({"the recipe's engine": self.own_args, **given})
 
     def problems(self, args: Mapping[str, Any]) -> Sequence[str]:

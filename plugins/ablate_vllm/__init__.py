@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ablate.engines.base import Engine, EngineContext, Session
-from ablate.interpreters import interpreter, unusable, versions
+from ablate.engines.base import CAPABILITIES, Engine, EngineContext, Session
+from ablate.interpreters import installed
 from ablate.plugins import Registry, hookimpl
 from ablate_vllm import known
 
@@ -38,9 +38,7 @@ class VllmEngine(Engine):
 
     calls: ClassVar[frozenset[str]] = frozenset({"ablate_engine_args"})
     backends: ClassVar[tuple[str, ...]] = ("vllm",)
-    capabilities: ClassVar[frozenset[str]] = frozenset(
-        {"rollback", "shared_blocks", "batching", "logits"}
-    )
+    capabilities: ClassVar[frozenset[str]] = CAPABILITIES
     preload: ClassVar[tuple[str, ...]] = ("ablate_vllm.session",)
 
     def __post_init__(self) -> None:
@@ -53,15 +51,9 @@ class VllmEngine(Engine):
         return self.args
 
     def problems(self, args: Mapping[str, Any]) -> Sequence[str]:
-        if wrong := unusable(self.python, "engine.vllm.python"):
-            return wrong
-        path = interpreter(self.python)
-        version = next(iter(versions(path, DISTRIBUTIONS).values()), None)
-        if version is None:
-            return [
-                f"engine.vllm: vLLM is not installed for {path}: {INSTALL}, or name an interpreter "
-                "that has it, engine.vllm.python"
-            ]
+        version, lacking = installed(self.python, "engine.vllm", "vLLM", DISTRIBUTIONS, INSTALL)
+        if lacking:
+            return lacking
         if self.untested:
             return ()
         sentences = known.problems(version, args, known.platform())

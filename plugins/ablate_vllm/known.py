@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from ablate.engines.base import has_gpu
 
 AUTO = frozenset({None, "auto"})
 
@@ -57,7 +58,7 @@ CUDA = Platform(
 
 def platform() -> Platform:
     """This machine's."""
-    return CUDA if Path("/dev/nvidiactl").exists() else CPU
+    return CUDA if has_gpu() else CPU
 
 
 def problems(version: str, args: Mapping[str, Any], on: Platform) -> list[str]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ablate.engines.server.launchers import Dialect, FactsCall, Launcher
 from ablate.plugins import Registry, hookimpl
 from ablate.types import EngineFacts
-from ablate_vllm import DISTRIBUTIONS, INSTALL, known
+from ablate_vllm import DISTRIBUTIONS, INSTALL, baseline, known
 from ablate_vllm.facts import facts
-
-SITE = Path(__file__).with_name("site")
 
 
 def _facts(answer: Any) -> EngineFacts:
@@ -30,27 +27,25 @@ LAUNCHER = Launcher(
     ),
     booleans="negated",
     defaults={
-        "enable_prefix_caching": False,
+        **baseline.ARGS,
         "enable_prompt_tokens_details": True,
         "generation_config": "vllm",  # else the model's generation_config.json adds top-k
-        "worker_extension_cls": "ablate_vllm_probe.Probe",
     },
     from_model={
         "tokenizer": "path", "dtype": "dtype", "revision": "revision",
         "tokenizer_revision": "revision", "trust_remote_code": "trust_remote_code",
     },
-    no_pickles={"load_format": "safetensors"},
+    no_pickles=baseline.SAFE,
     facts=FactsCall("/collective_rpc", {"method": "ablate_facts"}, _facts),
     distributions=DISTRIBUTIONS,
     install=INSTALL,
     unchecked=_unchecked,
     env={
-        "PYTHONPATH": str(SITE),
+        **baseline.QUIET,
+        "PYTHONPATH": str(baseline.SITE),
         "VLLM_SERVER_DEV_MODE": "1",  # emptying the prefix cache, and asking for facts
-        "VLLM_NO_USAGE_STATS": "1",
-        "DO_NOT_TRACK": "1",
     },
-    on_cpu={"enforce_eager": True},  # compiling takes minutes there
+    on_cpu=baseline.ON_CPU,
     cpu_env={"VLLM_CPU_KVCACHE_SPACE": "1"},
     dialect=Dialect(
         owner="vllm",

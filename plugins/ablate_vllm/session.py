@@ -17,14 +17,11 @@ from ablate.errors import TrialError, says_out_of_memory
 from ablate.interpreters import interpreter
 from ablate.plugins import made
 from ablate.types import Completion, EngineFacts, EvidenceState, Load, ModelSpec, Usage
-from ablate_vllm import VllmEngine, known
+from ablate_vllm import VllmEngine, baseline, known
 from ablate_vllm.facts import facts
 
-HERE = Path(__file__).parent
-WORKER = HERE / "worker.py"
-SITE = HERE / "site"
+WORKER = Path(__file__).with_name("worker.py")
 REPORTED = re.compile(r"^\(\w+ pid=\d+\) ERROR .*?\] ((?:\w+\.)*\w*(?:Error|Exception): .*)")
-QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "INFO"}
 
 
 class VllmSession(Session):
@@ -234,7 +231,8 @@ def root_cause(log: Path) -> str | None:
 
 def engine_args(options: VllmEngine, context: EngineContext) -> dict[str, Any]:
     """vLLM's arguments: defaults, then the recipe's, then the optimizations', made now."""
-    chosen, _ = options.merged_args(context.plugins, context.model)
+    by_plugin = context.plugins.engine_args(options.backend, context.model)
+    chosen, _ = options.merged_args(by_plugin)
     return {**defaults(context.model), **made(chosen)}
 
 
@@ -245,23 +243,22 @@ def defaults(model: ModelSpec) -> dict[str, Any]:
         "tokenizer": model.path,
         "dtype": model.dtype,
         "trust_remote_code": model.trust_remote_code,
-        "enable_prefix_caching": False,
-        "worker_extension_cls": "ablate_vllm_probe.Probe",
         "seed": 0,
+        **baseline.ARGS,
     }
     if model.revision:
         args |= {"revision": model.revision, "tokenizer_revision": model.revision}
     if not model.allow_pickle:
-        args["load_format"] = "safetensors"
+        args |= baseline.SAFE
     if known.platform() is known.CPU:
-        args["enforce_eager"] = True
+        args |= baseline.ON_CPU
     return args
 
 
 def environment(options: VllmEngine) -> dict[str, str]:
     """What vLLM's processes are started with."""
-    paths = [str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = {**QUIET, "PYTHONPATH": os.pathsep.join(paths)}
+    paths = [str(baseline.SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = {**baseline.QUIET, "VLLM_LOGGING_LEVEL": "INFO", "PYTHONPATH": os.pathsep.join(paths)}
     if known.platform() is known.CPU:
         env["VLLM_CPU_KVCACHE_SPACE"] = str(options.kv_cache_gib)
         env["CUDA_VISIBLE_DEVICES"] = ""

@@ -106,7 +106,7 @@ class TestPlanning:
         assert problem == "engine.vllm.python: /nowhere/python is no interpreter that can be run"
 
     def test_what_is_not_known_to_be_right(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("ablate_vllm.versions", lambda *_: {"vllm": "0.32.0"})
+        monkeypatch.setattr("ablate.interpreters.versions", lambda *_: {"vllm": "0.32.0"})
         (problem,) = self.problems(VllmEngine(), switch=Switch())
         assert "turboquant_3bit" in problem
         assert "engine.vllm.untested: true" in problem

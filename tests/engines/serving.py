@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from ablate.compatibility import incompatibilities
-from ablate.engines.base import Engine, EngineContext, Session
+from ablate.engines.base import CAPABILITIES, Engine, EngineContext, Session
 from ablate.plugins import ArmPlugins, Plugin
 from ablate.types import EngineFacts, EvidenceState, ModelSpec
 
@@ -23,9 +23,7 @@ class Serving(Engine):
 
     calls: ClassVar[frozenset[str]] = frozenset({"ablate_engine_args"})
     backends: ClassVar[tuple[str, ...]] = BACKENDS
-    capabilities: ClassVar[frozenset[str]] = frozenset(
-        {"rollback", "shared_blocks", "batching", "logits"}
-    )
+    capabilities: ClassVar[frozenset[str]] = CAPABILITIES
 
     @property
     def backend(self) -> str:

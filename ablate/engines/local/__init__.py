@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ablate.engines.base import Engine, EngineContext, Session
+from ablate.engines.base import CAPABILITIES, Engine, EngineContext, Session
 from ablate.plugins import Registry, hookimpl
 
 
@@ -28,9 +28,7 @@ class LocalEngine(Engine):
     calls: ClassVar[frozenset[str]] = frozenset(
         {"ablate_load_model", "ablate_setup_cache", "ablate_decode_step", "ablate_schedule"}
     )
-    capabilities: ClassVar[frozenset[str]] = frozenset(
-        {"rollback", "shared_blocks", "batching", "logits"}
-    )
+    capabilities: ClassVar[frozenset[str]] = CAPABILITIES
     preload: ClassVar[tuple[str, ...]] = ("ablate.engines.local.session",)
 
     def __post_init__(self) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, ClassVar, Literal
 
-from ablate.engines.base import Engine, EngineContext, Session
+from ablate.engines.base import CAPABILITIES, Engine, EngineContext, Session
 from ablate.engines.server.launchers import BUILT_IN, Launcher, launchers
 from ablate.errors import RecipeError, did_you_mean
-from ablate.interpreters import interpreter, unusable, versions
+from ablate.interpreters import installed
 from ablate.plugins import Registry, hookimpl
 
 ATTACHED = "openai"
@@ -46,9 +46,7 @@ class ServerEngine(Engine):
 
     calls: ClassVar[frozenset[str]] = frozenset({"ablate_engine_args"})
     backends: ClassVar[tuple[str, ...]] = ("vllm", "sglang", "lmdeploy", "llama_cpp")
-    capabilities: ClassVar[frozenset[str]] = frozenset(
-        {"rollback", "shared_blocks", "batching", "logits"}
-    )
+    capabilities: ClassVar[frozenset[str]] = CAPABILITIES
     preload: ClassVar[tuple[str, ...]] = ("ablate.engines.server.session",)
 
     def __post_init__(self) -> None:
@@ -87,19 +85,15 @@ class ServerEngine(Engine):
         return [*taken, *self._server_problems(launcher, args)]
 
     def _server_problems(self, launcher: Launcher, args: Mapping[str, Any]) -> Sequence[str]:
-        if wrong := unusable(self.python, "engine.server.python"):
-            return wrong
-        path = interpreter(self.python)
-        found = versions(path, launcher.distributions)
-        if launcher.distributions and not found:
-            names = " or ".join(launcher.distributions)
-            return [
-                f"engine.server: {names} is not installed for {path}: {launcher.install}, or name "
-                "an interpreter that has it, engine.server.python"
-            ]
+        names = " or ".join(launcher.distributions)
+        version, lacking = installed(
+            self.python, "engine.server", names, launcher.distributions, launcher.install
+        )
+        if lacking:
+            return lacking
         if launcher.unchecked is None or self.untested:
             return ()
-        sentences = launcher.unchecked(next(iter(found.values()), ""), args)
+        sentences = launcher.unchecked(version, args)
         tried = "Set engine.server.untested: true to try it."
         return [f"engine.server: {sentence} {tried}" for sentence in sentences]
 

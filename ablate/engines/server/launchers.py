@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from ablate.plugins import installed
@@ -216,7 +215,3 @@ def dialect_of(owner: str) -> Dialect:
     """What a server that calls itself ``owner`` understands; the common ground if it is unknown."""
     known = (launcher.dialect for launcher in launchers().values())
     return next((d for d in known if d.owner == owner), COMMON)
-
-
-def on_cpu() -> bool:
-    return not Path("/dev/nvidiactl").exists()

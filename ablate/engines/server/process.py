@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 
 from ablate.child import Service
-from ablate.engines.base import EngineContext
+from ablate.engines.base import EngineContext, has_gpu
 from ablate.engines.server import ServerEngine
 from ablate.engines.server.client import Client, ServerError
-from ablate.engines.server.launchers import Launcher, on_cpu
+from ablate.engines.server.launchers import Launcher
 from ablate.errors import TrialError, says_out_of_memory
 from ablate.interpreters import interpreter
 from ablate.plugins import made
@@ -31,10 +31,11 @@ def launch(
     options: ServerEngine, launcher: Launcher, context: EngineContext
 ) -> tuple[Service, int]:
     """Start the server; returns it and its port. It is not up yet."""
-    chosen, _ = options.merged_args(context.plugins, context.model)
+    by_plugin = context.plugins.engine_args(options.backend, context.model)
+    chosen, _ = options.merged_args(by_plugin)
     args = {**_defaults(launcher, context.model), **made(chosen)}
     model = _model(launcher, str(args.pop("model", context.model.path)))
-    port = options.port or _free_port()
+    port = options.port or free_port()
     if not _is_free(port):
         raise TrialError(f"port {port} is taken; leave engine.server.port out to get a free one")
     log = (context.directory or Path.cwd()) / f"{options.launch}.log"
@@ -78,7 +79,7 @@ def _defaults(launcher: Launcher, model: ModelSpec) -> dict[str, Any]:
     values = {argument: getattr(model, name) for argument, name in launcher.from_model.items()}
     given = {name: value for name, value in values.items() if value not in (None, False, "auto")}
     safe = {} if model.allow_pickle else launcher.no_pickles
-    return {**launcher.defaults, **(launcher.on_cpu if on_cpu() else {}), **safe, **given}
+    return {**launcher.defaults, **(launcher.on_cpu if not has_gpu() else {}), **safe, **given}
 
 
 def _model(launcher: Launcher, path: str) -> str:
@@ -97,14 +98,17 @@ def _model(launcher: Launcher, path: str) -> str:
 
 
 def _environment(options: ServerEngine, launcher: Launcher) -> Mapping[str, str]:
-    ours = {k: v for k, v in launcher.cpu_env.items() if k not in os.environ} if on_cpu() else {}
+    ours = (
+        {k: v for k, v in launcher.cpu_env.items() if k not in os.environ} if not has_gpu() else {}
+    )
     given = {**launcher.env, **ours}
     if "PYTHONPATH" in given and "PYTHONPATH" in os.environ:
         given["PYTHONPATH"] += os.pathsep + os.environ["PYTHONPATH"]
     return {**given, **options.env}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
