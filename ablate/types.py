@@ -12,6 +12,13 @@ from typing import Any, Literal
 Outcome = Literal["correct", "wrong", "unparsed", "truncated"]
 FinishReason = Literal["stop", "length"]
 TrialStatus = Literal["ok", "failed"]
+Protocol = Literal["reasoning", "lm_eval"]
+"""How the field asks a data set's problems and reads the answers.
+
+``reasoning``: as reasoning models are evaluated: chat template, the answer in ``\\boxed{}``, read
+after the last ``</think>``. ``lm_eval``: as lm-evaluation-harness does: its prompts, continued as
+bare text, its stop texts, its filters.
+"""
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,10 @@ class Problem:
     ``id`` is unique within the domain and does not change with ``limit``; ``difficulty`` orders the
     problems of one domain (larger is harder; None where the domain does not say); ``solution`` is
     a worked answer in the form that a reasoning model would write, where the domain has one.
+    ``chat``: the prompt is a user's message, for the model's chat template; False: it is text that
+    the model goes on with. ``stop``: texts at which an output ends; they are no part of it.
+    ``max_tokens``: output tokens it may have at most, besides the recipe's limit. ``payload``: what
+    the grader needs beyond ``reference``; it is kept nowhere.
     """
 
     id: str
@@ -29,6 +40,10 @@ class Problem:
     reference: str
     difficulty: float | None = None
     solution: str | None = None
+    chat: bool = True
+    stop: tuple[str, ...] = ()
+    max_tokens: int | None = None
+    payload: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

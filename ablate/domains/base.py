@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ablate.thinking import visible_text
 from ablate.types import FinishReason, Grade, Problem
@@ -16,10 +17,22 @@ class Domain(ABC):
 
     ``limit``: how many problems are asked (None: all, where the domain is finite). ``seed`` chooses
     which. The same ``seed`` with a larger ``limit`` gives the same first problems.
+
+    ``slow``: grading an answer takes a millisecond or more, or can hang. It is then done in worker
+    processes beside the trial, to which the domain and its problems are sent, so both are
+    picklable; one that takes longer than ``grading_timeout`` seconds is ended.
     """
+
+    slow: ClassVar[bool] = False
+    grading_timeout: ClassVar[float] = 30.0
 
     limit: int | None = 64
     seed: int = 0
+
+    @property
+    def statement(self) -> str:
+        """How it asks and grades, for the report, in a sentence or two; empty: as its page says."""
+        return ""
 
     @abstractmethod
     def problems(self) -> Sequence[Problem]:
