@@ -68,6 +68,11 @@ class Sampling:
     samples: int = 1
     seed: int = 0
 
+    def limit(self, problem: Problem) -> int:
+        """Output tokens that a problem may have at most."""
+        own = problem.max_tokens
+        return self.max_tokens if own is None else min(own, self.max_tokens)
+
 
 @dataclass(frozen=True)
 class Request:
