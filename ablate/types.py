@@ -258,7 +258,8 @@ class TrialResult:
     ``running_time`` is seconds from the start of measuring to the last finished request.
     ``counters`` are the engine's totals over the measured part; ``info`` is what the engine says of
     itself (threads, dtype, kernels). ``resumed``: some records come from an earlier, interrupted
-    try, so the trial counts for accuracy and not for speed.
+    try, so the trial counts for accuracy and not for speed. ``grading_given_up``: answers that
+    could not be graded in time.
     """
 
     arm: str
@@ -273,6 +274,7 @@ class TrialResult:
     cpu_seconds: float | None = None
     load_average: float | None = None
     resumed: bool = False
+    grading_given_up: int = 0
     evidence: tuple[Evidence, ...] = ()
     counters: Mapping[str, float] = field(default_factory=dict)
     info: Mapping[str, str] = field(default_factory=dict)

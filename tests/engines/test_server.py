@@ -109,9 +109,11 @@ def test_without_the_tokenizer_a_chat_and_the_servers_counts(tmp_path: Path) -> 
 @pytest.mark.parametrize("endpoint", ["completions", "chat"])
 def test_text_to_go_on_with_is_sent_as_it_is(tmp_path: Path, endpoint: str) -> None:
     bare = Problem("0", "sums", "Question: 12 + 7?", "19", chat=False, stop=("\n1",), max_tokens=9)
-    with running(style="ids") as (url, fake):
-        with closing(engine(base_url=url, endpoint=endpoint).open(context(tmp_path))) as session:
-            (done,), _, _ = served(session, Load((Request("0", bare, 0, seed=0),)))
+    with (
+        running(style="ids") as (url, fake),
+        closing(engine(base_url=url, endpoint=endpoint).open(context(tmp_path))) as session,
+    ):
+        (done,), _, _ = served(session, Load((Request("0", bare, 0, seed=0),)))
     path, body = fake.asked[-1]
     assert path == "/v1/completions"
     sent = body["prompt"]
