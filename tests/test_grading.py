@@ -137,7 +137,6 @@ def test_nothing_is_left_when_a_trial_is_given_up() -> None:
         while not set(psutil.Process().children(recursive=True)) - before:
             assert time.monotonic() < until
             time.sleep(0.05)
-    time.sleep(0.2)
     assert not [p for p in psutil.Process().children(recursive=True) if p not in before]
 
 

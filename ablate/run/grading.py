@@ -51,6 +51,8 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._priority: Priority = "idle"
+        self._over = False
+        self._starting = threading.Lock()
 
     def ready(self, priority: Priority) -> Connection:
         """The process that runs. Raises TrialError if it does not come up."""
@@ -63,7 +65,9 @@ class Worker:
         mine, theirs = Pipe()
         command = [sys.executable, "-m", "ablate.run.grader", str(theirs.fileno()), priority]
         path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path)
-        with theirs:
+        with theirs, self._starting:
+            if self._over:
+                raise TrialError("the trial is over")
             # in the trial's own process group, which is ended as a whole
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 command, pass_fds=(theirs.fileno(),), env={**os.environ, "PYTHONPATH": path}
@@ -88,12 +92,20 @@ class Worker:
         return TimeoutError()
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        """End the process; the next answer starts another."""
+        process, connection = self._process, self._connection
         self._process = self._connection = None
+        if connection is not None:
+            connection.close()
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def end(self) -> None:
+        """End the process for good; from whatever thread."""
+        with self._starting:
+            self._over = True
+        self.close()
 
 
 class Grading:
@@ -116,7 +128,7 @@ class Grading:
     def close(self) -> None:
         self._failure = self._failure or TrialError("the trial is over")
         for worker in self._workers:
-            worker.close()
+            worker.end()
 
     def submit(self, asked: Asked) -> None:
         self._queue.put(asked)
