@@ -348,7 +348,8 @@ class RunInfo:
 
     ``slo``: bounds in seconds by metric (``ttft``, ``tpot``, ``e2e_latency``). ``margins``: the
     largest loss still accepted, by metric. ``claims``: the recipe's statements to be tested.
-    ``sampling``: how tokens were drawn, empty where that is not known.
+    ``sampling``: how tokens were drawn, empty where that is not known. ``statements``: how domains
+    asked and graded, by domain, in their own words.
     """
 
     name: str
@@ -365,6 +366,7 @@ class RunInfo:
     environment: Mapping[str, Any] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    statements: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def baseline(self) -> ArmInfo:
