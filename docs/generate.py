@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from ablate import hookspecs
+from ablate.api.columns import reference as frames
 from ablate.domains import BUILT_IN
 from ablate.domains.base import Domain
 from ablate.hookspecs import COMPONENT_HOOKS, HOOKS
@@ -76,6 +77,7 @@ def engines() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "data-frames.md": frames,
     "domains.md": domains,
     "engines.md": engines,
     "hooks.md": hooks,
