@@ -19,6 +19,7 @@ import ablate
 from ablate.api import columns
 from ablate.errors import AblateError, RecipeError
 from ablate.plan import plan_recipe
+from ablate.store import RunDir
 from tests.local.models import save_random_model
 
 NOTEBOOK = """
@@ -51,6 +52,7 @@ def measure(**more):
         **more,
     )
 
+os.environ["OMP_NUM_THREADS"] = "2"
 threading.Thread(target=interrupt).start()
 try:
     measure()
@@ -58,6 +60,7 @@ try:
 except KeyboardInterrupt:
     ended = [path.parts[-3] for path in folder.glob("trials/*/0/result.json")]
 
+os.environ["OMP_NUM_THREADS"] = "1"
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
     run = measure(resume=True)
@@ -110,6 +113,15 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(made: Made) -> None:
     assert "the same call with resume=True goes on" in made.log
     assert f"{4 - len(kept)} trials into {made.run.path}" in made.log
     assert made.run.results["run"]["complete"]
+
+
+def test_every_run_has_the_environment_of_its_time(made: Made) -> None:
+    trials = RunDir(made.run.path)
+    found = {
+        arm: trials.trial(arm, 0).result() for arm in ("baseline", "baseline-again", "kv_int8")
+    }
+    threads = {arm: result.info["threads"] for arm, result in found.items() if result}
+    assert threads == {arm: "2" if arm in made.said["ended"] else "1" for arm in found}
 
 
 def test_a_failed_arm_is_told_and_raises_nothing(made: Made) -> None:
