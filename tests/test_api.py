@@ -232,7 +232,7 @@ class TestOverrides:
         plan = ablate.plan(
             RECIPE,
             overrides={"sampling.max_tokens": np.int64(7), "domains.logic": {"limit": 2}},
-            blocks=2,
+            blocks=np.arange(3)[2],
             workload={"arrival": "gamma", "request_rate": 4},
             margins={"accuracy": 0.01},
             model=save_random_model(tmp_path / "model"),

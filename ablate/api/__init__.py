@@ -80,12 +80,12 @@ def _written(recipe: RecipeLike) -> tuple[Tree, str, Path]:
 
 
 def _plain(value: Any) -> Any:
-    """What YAML would hold: no tuples, no path objects, no NumPy numbers."""
+    """What YAML would hold: no tuples, no path objects, no NumPy numbers or arrays."""
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
     if isinstance(value, PathLike):
         return str(Path(value).absolute())  # a relative one starts where the notebook is
-    as_python = getattr(value, "item", None)
+    as_python = getattr(value, "tolist", None)
     return as_python() if callable(as_python) else value
