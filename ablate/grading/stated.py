@@ -48,7 +48,8 @@ def boxed(text: str) -> str | None:
             start = opened.pop()
             if start is not None:
                 spans.append((start, piece.start()))
-    contents = (text[start:end].strip(" \t\r\n.,;:") for start, end in sorted(spans, reverse=True))
+    spans.sort(reverse=True)
+    contents = (text[start:end].strip().rstrip(".,;: ") for start, end in spans)
     return next((content for content in contents if content), None)
 
 
