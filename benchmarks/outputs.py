@@ -102,3 +102,29 @@ FORMULAS: Mapping[str, Make] = {
     "words alone": _always("I do not know."),
     "empty": _always(""),
 }
+
+# Integers from 0 to 999
+
+
+def integer(rows: Sequence[Row], i: int) -> str:
+    return str(next(v for k, v in rows[i].items() if k.lower() == "answer"))
+
+
+def padded(rows: Sequence[Row], i: int) -> str:
+    return integer(rows, i).rjust(3, "0")
+
+
+CONTESTS: Mapping[str, Make] = {
+    "bare": integer,
+    "in a box": _from("so $x = 5$ and \\boxed{@}.", integer),
+    "in a box, padded": _from("\\boxed{@}", padded),
+    "in a box without braces": _from("it is $\\boxed @$", integer),
+    "in a framed box": _from("\\fbox{@}", integer),
+    "in dollars": _from("We get $@$", integer),
+    "in dollars, a sum": _from("We get $m+n=@$", integer),
+    "in a sentence": _from("The answer is @.", integer),
+    "one more": lambda rows, i: f"\\boxed{{{int(integer(rows, i)) + 1}}}",
+    "box left open": _from("\\boxed{@", integer),
+    "words alone": _always("I do not know."),
+    "empty": _always(""),
+}

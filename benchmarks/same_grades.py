@@ -2,8 +2,10 @@
 
 ``python -m benchmarks.same_grades --lm-eval PYTHON --data FOLDER``: PYTHON is an interpreter with
 ``lm-eval[math]``; FOLDER holds ``gsm8k/test.jsonl``, ``gsm8k/train-400.jsonl`` (or another
-``train*.jsonl``) and ``math500/test.jsonl``. MATH-500 needs lm-eval beside ablate, too (``pip install
-"ablate-inference[lm-eval]"``), and is left out where it is not. Exits with 1 if a verdict differs.
+``train*.jsonl``), ``math500/test.jsonl``, ``aime24/train.jsonl`` and ``aime25/test.jsonl``, or some
+of them. All but gsm8k need lm-eval beside ablate, too (its extra ``lm-eval``), and are left out
+where it is not. Prompts, stop texts and token limits are compared as well. Exits with 1 if anything
+differs.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any
 
 from ablate.domains.base import Domain
 from ablate.types import Problem
+from ablate_datasets.aime import Aime24, Aime25
 from ablate_datasets.gsm8k import Gsm8k
 from ablate_datasets.harness import harness_version
 from ablate_datasets.math500 import Math500
@@ -69,7 +72,11 @@ def main() -> None:
 
 
 def tasks(data: Path) -> list[Task]:
-    return [gsm8k(data / "gsm8k"), math500(data / "math500")]
+    """Those that can be compared with what is here."""
+    makers = {"gsm8k": gsm8k}
+    if harness_version():
+        makers |= {"math500": math500, "aime24": aime24, "aime25": aime25}
+    return [make(data / name) for name, make in makers.items() if (data / name).is_dir()]
 
 
 def gsm8k(folder: Path) -> Task:
@@ -85,28 +92,52 @@ def gsm8k(folder: Path) -> Task:
 
 def math500(folder: Path) -> Task:
     test = folder / "test.jsonl"
-    cases = []
-    if harness_version():
-        options: dict[str, Any] = {"protocol": "lm_eval", "path": str(test)}
-        cases = [
-            Case("math500, math_verify", Math500(**options), "none", "math_verify"),
-            Case("math500, minerva", Math500(**options, filter="minerva"), "none", "exact_match"),
-        ]
+    options: dict[str, Any] = {"protocol": "lm_eval", "path": str(test)}
+    cases = [
+        Case("math500, math_verify", Math500(**options), "none", "math_verify"),
+        Case("math500, minerva", Math500(**options, filter="minerva"), "none", "exact_match"),
+    ]
     return Task("minerva_math/minerva_math500", {"test": test}, outputs.FORMULAS, cases)
+
+
+def aime24(folder: Path) -> Task:
+    file = folder / "train.jsonl"
+    case = Case("aime24", Aime24(protocol="lm_eval", path=str(file)), "none", "exact_match")
+    return Task("aime/aime24", {"train": file}, outputs.CONTESTS, [case])
+
+
+def aime25(folder: Path) -> Task:
+    file = folder / "test.jsonl"
+    case = Case("aime25", Aime25(protocol="lm_eval", path=str(file)), "none", "exact_match")
+    return Task("aime/aime25", {"test": file}, outputs.CONTESTS, [case])
 
 
 def compare(python: str, task: Task, limit: int | None) -> int:
     """Print a task's rows of the table and each verdict that differs; returns how many do."""
-    rows = [json.loads(line) for line in task.files["test"].read_text("utf-8").splitlines()]
+    file = next(iter(task.files.values()))
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     asked = range(len(rows))[:limit]
     texts = {kind: [make(rows, i) for i in asked] for kind, make in task.kinds.items()}
     theirs = harness.ask(python, task.name, task.files, texts, limit)
     differing = 0
     for case in task.cases:
         problems = list(case.domain.problems())[:limit]
+        differing += compare_prompts(case, problems, theirs)
         for kind, given in texts.items():
             verdicts = [verdict[case.filter] for verdict in theirs.verdicts[kind]]
             differing += compare_kind(case, kind, list(zip(problems, given, verdicts, strict=True)))
+    return differing
+
+
+def compare_prompts(case: Case, problems: Sequence[Problem], theirs: harness.Answer) -> int:
+    """Print how many problems are asked the same way; returns how many are not."""
+    until, longest = theirs.generation["until"], theirs.generation.get("max_gen_toks", 256)
+    same = sum(
+        (problem.prompt, list(problem.stop), problem.max_tokens) == (prompt, until, longest)
+        for problem, prompt in zip(problems, theirs.prompts, strict=True)
+    )
+    differing = len(problems) - same
+    print(f"| {case.label} | (prompts) | {len(problems)} | | {same} | {differing} | |", flush=True)
     return differing
 
 

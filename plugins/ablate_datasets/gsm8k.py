@@ -149,7 +149,8 @@ def _asked(row: Row) -> str:
 
 
 def _number(row: Row, index: int) -> str:
-    number = only_number(row["answer"].rpartition("####")[2])
+    _, hashes, after = row["answer"].rpartition("####")
+    number = only_number(after) if hashes else None
     if number is None:
         raise RecipeError([f"gsm8k: row {index + 1} has no number after #### in its answer"])
     return number
