@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
+from pathlib import Path
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from ablate.domains.base import Domain
 from ablate.errors import RecipeError
@@ -15,6 +18,8 @@ from ablate.grading import Grader, grader
 from ablate.grading.base import LONGEST
 from ablate.types import FinishReason, Grade, Problem, Protocol
 from ablate_datasets.source import Row, Source, provenance, rows
+
+T = TypeVar("T")
 
 NOWHERE = Problem(id="", domain="", prompt="", reference="")
 
@@ -35,7 +40,7 @@ class DatasetDomain(Domain):
     needed: ClassVar[tuple[str, ...]]
     grading: ClassVar[str]
     about: ClassVar[str] = ""
-    """What its page in the reference says beside the options: size, licence, where it comes from."""
+    """What the reference says of it beside the options: size, terms, where it comes from."""
 
     limit: int | None = None
     protocol: Protocol = "reasoning"
@@ -59,7 +64,7 @@ class DatasetDomain(Domain):
 
     def problems(self) -> Sequence[Problem]:
         found = self.ordered([self.problem(row, i) for i, row in enumerate(self.rows())])
-        _refuse_twice(found)
+        refuse_twice(found)
         return found[: self.limit]
 
     def rows(self) -> Sequence[Row]:
@@ -69,6 +74,16 @@ class DatasetDomain(Domain):
     @abstractmethod
     def problem(self, row: Row, index: int) -> Problem:
         """The problem of a row; ``index`` is its place in the data set, from 0."""
+
+    def shots(self, split: str, needed: Sequence[str]) -> Sequence[Row]:
+        """Rows of another split, for few-shot examples."""
+        if self.path and Path(self.path).is_file():
+            problem = (
+                f"protocol lm_eval shows examples from the {split} split: let path name a folder "
+                f"with files {self.source.split}.* and {split}.*, not the one file {self.path}"
+            )
+            raise RecipeError([problem])
+        return rows(self.place(split), needed)
 
     def ordered(self, found: list[Problem]) -> list[Problem]:
         """All problems in the order they are asked in."""
@@ -96,7 +111,13 @@ class DatasetDomain(Domain):
         raise NotImplementedError(f"{type(self).__name__} has no protocol lm_eval")
 
 
-def _refuse_twice(found: Sequence[Problem]) -> None:
+def in_turns(groups: Iterable[Sequence[T]]) -> list[T]:
+    """The first of each group, then the second of each ...: a limit takes as much of every one."""
+    placed = [[(place, one) for place, one in enumerate(group)] for group in groups]
+    return [one for _, one in sorted(chain(*placed), key=itemgetter(0))]
+
+
+def refuse_twice(found: Sequence[Problem]) -> None:
     """Raise RecipeError if two problems have one id: their records could not be told apart."""
     seen: set[str] = set()
     for problem in found:

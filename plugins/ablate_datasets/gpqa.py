@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from ablate.errors import RecipeError
 from ablate.types import Problem
-from ablate_datasets.choices import REASONING, asked
+from ablate_datasets.choices import REASONING, asked, listed
 from ablate_datasets.dataset import DatasetDomain
 from ablate_datasets.filters import exactly, first, multi_choice
 from ablate_datasets.source import Row, Source
@@ -59,9 +59,9 @@ class Gpqa(DatasetDomain):
             order = f"Choices in an order drawn for each question from seed {self.seed}."
             return f"{self.origin}. {REASONING}. {order}"
         return (
-            f"{self.origin}. As lm-evaluation-harness's gpqa_{self.subset}_cot_zeroshot: no examples, "
-            f"ends at </s> or {MAX_GEN_TOKS} tokens, filter {self.filter or 'flexible'}, choices in "
-            "the order that a fresh harness draws."
+            f"{self.origin}. As lm-evaluation-harness's gpqa_{self.subset}_cot_zeroshot: no "
+            f"examples, ends at </s> or {MAX_GEN_TOKS} tokens, filter {self.filter or 'flexible'}, "
+            "choices in the order that a fresh harness draws."
         )
 
     def place(self, split: str | None = None) -> Source:
@@ -100,13 +100,12 @@ class Gpqa(DatasetDomain):
     def _harness_problem(self, row: Row, index: int, rng: Random) -> Problem:
         choices = [_cleaned(row[field]) for field in (*INCORRECT, CORRECT)]
         rng.shuffle(choices)
-        listed = "\n".join(f"({a}) {c}" for a, c in zip("ABCD", choices, strict=True))
         return Problem(
             id=f"{self.name}-{self.subset}-{index}",
             domain=self.name,
             prompt=(
-                f"What is the correct answer to this question:{row['Question']}\nChoices:\n{listed}\n"
-                "Let's think step by step: "
+                f"What is the correct answer to this question:{row['Question']}\n"
+                f"Choices:\n{listed(choices)}\nLet's think step by step: "
             ),
             reference="ABCD"[choices.index(_cleaned(row[CORRECT]))],
             difficulty=_difficulty(row),

@@ -73,11 +73,16 @@ def rows(source: Source, needed: Sequence[str]) -> Sequence[Row]:
     name = str(source.path or source.id)
     if not found:
         raise RecipeError([f"{name}: there are no rows in it"])
-    problems = list(_lacking(name, found, needed))
-    if problems:
-        more = len(problems) - SHOWN
-        raise RecipeError(problems[:SHOWN] + ([f"{name}: {more} more like these"] * (more > 0)))
+    refuse(name, list(_lacking(name, found, needed)))
     return found
+
+
+def refuse(name: str, problems: Sequence[str]) -> None:
+    """Raise RecipeError with the first of the problems of a source's rows, if there are any."""
+    more = len(problems) - SHOWN
+    if problems:
+        rest = [f"{name}: {more} more like these"] if more > 0 else []
+        raise RecipeError([*problems[:SHOWN], *rest])
 
 
 def provenance(source: Source) -> Provenance:

@@ -156,14 +156,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What processes said with a hub, and afterwards without one."""
     folder = tmp_path_factory.mktemp("hub")
-    right = {
+    right: dict[str, dict[str, Any]] = {
         "newest": MAIN,
         "old": MAIN | {"revision": "v1"},
         "file": MAIN | {"files": ["other.jsonl", "test.jsonl"]},
         "other": MAIN | {"config": "other"},
     }
     with served() as endpoint:
-        questions = [*right.values(), *(asked for asked, _ in WRONG.values())]
+        questions: list[dict[str, Any]] = [*right.values(), *(asked for asked, _ in WRONG.values())]
         online = answers(start(folder, questions, HF_ENDPOINT=endpoint))
     nowhere = "http://127.0.0.1:9"
     again = start(folder, [MAIN], HF_ENDPOINT=nowhere)
