@@ -13,6 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+import yaml
 
 from ablate.errors import RecipeError
 
@@ -38,6 +41,15 @@ def task_functions(task: str) -> ModuleType:
     except (ImportError, AssertionError, OSError) as error:
         raise RecipeError([_says_why(task, error)]) from None
     return module
+
+
+def task_settings(file: str) -> dict[str, Any]:
+    """``lm_eval/tasks/<file>.yaml``, one without functions in it. Raises RecipeError likewise."""
+    try:
+        text = (_package() / f"tasks/{file}.yaml").read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError([_says_why(file, error)]) from None
+    return dict(yaml.safe_load(text))
 
 
 def harness_version() -> str:
