@@ -155,13 +155,16 @@ def test_gsm8k_trains_on_the_train_split_alone(words: str, tmp_path: Path) -> No
 
 
 def test_gsm8k_says_what_is_wrong(words: str, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="train_path"):
+    with pytest.raises(RecipeError, match="give train_path"):
         Gsm8k(path=words, protocol="lm_eval").problems()
     few = file_of(WORD_PROBLEMS[:2], tmp_path / "few.jsonl")
     with pytest.raises(RecipeError, match="there are 2"):
         Gsm8k(path=words, train_path=few, protocol="lm_eval").problems()
     with pytest.raises(RecipeError, match="add 'protocol: lm_eval'"):
         Gsm8k(filter="strict")
+    folder = str(tmp_path)  # with test.jsonl, and no train.jsonl
+    with pytest.raises(RecipeError, match=r"none of train\.jsonl"):
+        Gsm8k(path=folder, protocol="lm_eval").problems()
     with pytest.raises(RecipeError, match="row 1 has no number after ####"):
         Gsm8k(path=file_of([{"question": "?", "answer": "5"}], tmp_path / "bad.jsonl")).problems()
 
