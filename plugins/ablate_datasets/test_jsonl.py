@@ -13,7 +13,7 @@ from ablate.errors import RecipeError
 from ablate.options import build
 from ablate_datasets.jsonl import Jsonl
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"q": "1 + 1?", "a": 2, "level": 1, "key": "x"},
     {"q": "2 + 2?", "a": "4", "level": "2.5", "key": "y"},
 ]
