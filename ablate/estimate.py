@@ -36,10 +36,7 @@ def estimate(plan: Plan) -> Estimate:
     return Estimate(
         requests_per_trial=per_trial,
         requests=sum(per_trial[arm] * n for arm, n in blocks.items()),
-        most_output_tokens=sum(
-            per_trial[arm.info.id] * blocks[arm.info.id] * arm.recipe.sampling.max_tokens
-            for arm in plan.arms
-        ),
+        most_output_tokens=sum(_most_tokens(arm) * blocks[arm.info.id] for arm in plan.arms),
         expected_output_tokens=sum(e for e in expected if e) if None not in expected else None,
     )
 
@@ -47,6 +44,13 @@ def estimate(plan: Plan) -> Estimate:
 def _requests(arm: Arm) -> int:
     problems = sum(len(problems_of(domain)) for domain in arm.domains.values())
     return problems * arm.recipe.sampling.samples
+
+
+def _most_tokens(arm: Arm) -> int:
+    """Output tokens of one trial if every answer is cut off at its limit."""
+    sampling = arm.recipe.sampling
+    problems = (p for domain in arm.domains.values() for p in problems_of(domain))
+    return sum(sampling.limit(problem) for problem in problems) * sampling.samples
 
 
 def _times(tokens: int | None, blocks: int) -> int | None:
@@ -67,8 +71,11 @@ class _Lengths:
             return None
         self._count(tokenizer, problems)
         sampling = arm.recipe.sampling
-        tokens = [self._counted[str(tokenizer), p.solution or ""] for p in problems]
-        return sum(min(n, sampling.max_tokens) for n in tokens) * sampling.samples
+        lengths = [
+            min(self._counted[str(tokenizer), p.solution or ""], sampling.limit(p))
+            for p in problems
+        ]
+        return sum(lengths) * sampling.samples
 
     def _count(self, tokenizer: Path, problems: list[Problem]) -> None:
         texts = [p.solution or "" for p in problems]

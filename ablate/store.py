@@ -6,6 +6,7 @@
     recipe.yaml                     the resolved recipe
     server.log                      what libraries said while they were loaded
     trials/<arm>/<block>/records.jsonl   one Record a line, flushed as each request ends
+    trials/<arm>/<block>/completions.jsonl  what was served, before it is graded by slow graders
     trials/<arm>/<block>/usage.jsonl     telemetry samples
     trials/<arm>/<block>/result.json     TrialResult, written last
     trials/<arm>/<block>/log.txt         what the trial's process printed
@@ -23,9 +24,13 @@ from types import UnionType
 from typing import Any, TextIO, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ablate.errors import AblateError
-from ablate.types import Record, RunInfo, Trial, TrialResult, Usage
+from ablate.types import Completion, Record, RunInfo, Trial, TrialResult, Usage
 
 T = TypeVar("T")
+
+RECORDS = "records.jsonl"
+COMPLETIONS = "completions.jsonl"
+USAGE = "usage.jsonl"
 
 
 def to_json(value: Any) -> str:
@@ -79,10 +84,17 @@ class TrialDir:
 
     def records(self) -> tuple[Record, ...]:
         """The finished requests. A last line cut off by a kill is dropped."""
-        return tuple(_read_lines(Record, self.path / "records.jsonl"))
+        return tuple(_read_lines(Record, self.path / RECORDS))
+
+    def ungraded(self) -> tuple[Completion, ...]:
+        """What was served and had not been graded when the trial was cut off."""
+        served = {c.request_id: c for c in _read_lines(Completion, self.path / COMPLETIONS)}
+        for record in self.records() if served else ():
+            served.pop(record.completion.request_id, None)
+        return tuple(served.values())
 
     def usage(self) -> tuple[Usage, ...]:
-        return tuple(_read_lines(Usage, self.path / "usage.jsonl"))
+        return tuple(_read_lines(Usage, self.path / USAGE))
 
     def result(self) -> TrialResult | None:
         """How the trial ended, None if it has not."""

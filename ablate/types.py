@@ -68,6 +68,11 @@ class Sampling:
     samples: int = 1
     seed: int = 0
 
+    def limit(self, problem: Problem) -> int:
+        """Output tokens that a problem may have at most."""
+        own = problem.max_tokens
+        return self.max_tokens if own is None else min(own, self.max_tokens)
+
 
 @dataclass(frozen=True)
 class Request:
@@ -253,7 +258,8 @@ class TrialResult:
     ``running_time`` is seconds from the start of measuring to the last finished request.
     ``counters`` are the engine's totals over the measured part; ``info`` is what the engine says of
     itself (threads, dtype, kernels). ``resumed``: some records come from an earlier, interrupted
-    try, so the trial counts for accuracy and not for speed.
+    try, so the trial counts for accuracy and not for speed. ``grading_given_up``: answers that
+    could not be graded in time.
     """
 
     arm: str
@@ -268,6 +274,7 @@ class TrialResult:
     cpu_seconds: float | None = None
     load_average: float | None = None
     resumed: bool = False
+    grading_given_up: int = 0
     evidence: tuple[Evidence, ...] = ()
     counters: Mapping[str, float] = field(default_factory=dict)
     info: Mapping[str, str] = field(default_factory=dict)
@@ -341,7 +348,8 @@ class RunInfo:
 
     ``slo``: bounds in seconds by metric (``ttft``, ``tpot``, ``e2e_latency``). ``margins``: the
     largest loss still accepted, by metric. ``claims``: the recipe's statements to be tested.
-    ``sampling``: how tokens were drawn, empty where that is not known.
+    ``sampling``: how tokens were drawn, empty where that is not known. ``statements``: how domains
+    asked and graded, by domain, in their own words.
     """
 
     name: str
@@ -358,6 +366,7 @@ class RunInfo:
     environment: Mapping[str, Any] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    statements: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def baseline(self) -> ArmInfo:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ablate.thinking import visible_text
-from ablate.types import FinishReason, Grade, Problem
+from ablate.types import FinishReason, Grade, Outcome, Problem
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,13 @@ class Domain(ABC):
 
     ``slow``: grading an answer takes a millisecond or more, or can hang. It is then done in worker
     processes beside the trial, to which the domain and its problems are sent, so both are
-    picklable; one that takes longer than ``grading_timeout`` seconds is ended.
+    picklable. One that takes longer than ``grading_timeout`` seconds, or raises TimeoutError, is
+    tried again when nothing else is to do; if it still does, its outcome is ``timed_out``.
     """
 
     slow: ClassVar[bool] = False
     grading_timeout: ClassVar[float] = 30.0
+    timed_out: ClassVar[Outcome] = "unparsed"
 
     limit: int | None = 64
     seed: int = 0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
+from ablate.engines.stops import cut
 from ablate.errors import TrialError
 from ablate.thinking import THINK_CLOSE, THINK_OPEN
-from ablate.types import Completion, FinishReason, ModelSpec
+from ablate.types import Completion, FinishReason, ModelSpec, Problem, Sampling
 
 
 class Codebook:
@@ -30,14 +32,16 @@ class Codebook:
         self._open = self._tokenizer.encode(THINK_OPEN, add_special_tokens=False)
         self._close = self._tokenizer.encode(THINK_CLOSE, add_special_tokens=False)
 
-    def prompt(self, text: str) -> list[int]:
-        """The tokens of ``rendered``; the template says itself which special ones it wants."""
-        special = not self._tokenizer.chat_template
-        return list(self._tokenizer.encode(self.rendered(text), add_special_tokens=special))
+    def prompt(self, text: str, chat: bool = True) -> list[int]:
+        """The tokens of ``rendered``; a template says itself which special ones it wants."""
+        rendered, begin = self.rendered(text, chat), self._tokenizer.bos_token
+        templated = chat and bool(self._tokenizer.chat_template)
+        special = not templated and not (begin and rendered.startswith(begin))
+        return list(self._tokenizer.encode(rendered, add_special_tokens=special))
 
-    def rendered(self, text: str) -> str:
-        """The chat template around one user message; bare text where the model has none."""
-        if not self._tokenizer.chat_template:
+    def rendered(self, text: str, chat: bool = True) -> str:
+        """The chat template around one user message; bare text where there is none or no chat."""
+        if not chat or not self._tokenizer.chat_template:
             return text
         message = [{"role": "user", "content": text}]
         return str(
@@ -81,12 +85,17 @@ def completion_of(
     finished: float,
     finish_reason: FinishReason,
     cached_tokens: int = 0,
+    stop: Sequence[str] = (),
 ) -> Completion:
-    """What is reported of a request whose tokens are known; ``token_times``: one for each."""
+    """What is reported of a request whose tokens are known; ``token_times``: one for each.
+
+    The text ends before the first of ``stop``; the tokens that made it are counted, as they took
+    time.
+    """
     visible = codebook.visible_from(prompt, output)
     return Completion(
         request_id=request_id,
-        text=codebook.text(output),
+        text=cut(codebook.text(output), stop),
         prompt_tokens=len(prompt),
         output_tokens=len(output),
         thinking_tokens=len(output) if visible is None else visible,
@@ -98,6 +107,32 @@ def completion_of(
         finish_reason=finish_reason,
         cached_tokens=cached_tokens,
     )
+
+
+@dataclass(frozen=True)
+class Longest:
+    """The request that needs the most room: its prompt's tokens, and those it may put out."""
+
+    prompt: int = 0
+    output: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt + self.output
+
+    def __str__(self) -> str:
+        return f"a prompt of {self.prompt} tokens and {self.output} tokens of output"
+
+
+def longest_of(
+    asked: Sequence[Problem], prompts: Sequence[Sequence[int]], sampling: Sampling
+) -> Longest:
+    """Of problems with their prompts; all zero if there are none."""
+    sizes = [
+        Longest(len(prompt), sampling.limit(problem))
+        for problem, prompt in zip(asked, prompts, strict=True)
+    ]
+    return max(sizes, key=lambda size: size.tokens, default=Longest())
 
 
 def _generation_config(spec: ModelSpec) -> Any:

@@ -1,8 +1,8 @@
 r"""Numbers as solutions of word problems write them, read without a float and in linear time.
 
-``1,234``, ``$18.00``, ``72%``, ``-3``, ``3/4``, ``1\frac{1}{2}``, ``2.5 \times 10^{3}``. Two numbers
-are equal exactly when they read as the same text: plain decimals where that is exact, else a
-fraction in lowest terms.
+``1,234``, ``$18.00``, ``72%``, ``-3``, ``3/4``, ``1\frac{1}{2}``, ``2.5 \times 10^{3}``. Two are
+equal exactly when they read as the same text: a plain decimal where that is exact, else a fraction
+in lowest terms.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def only_number(text: str) -> str | None:
     glued = re.match(r"[A-Za-z](?![A-Za-z])", after)
     rest = HARMLESS.sub("", before) + HARMLESS.sub("", after)
     apart = rest.strip(" $") == "-" and not number["sign"]  # as in "- 3"
-    return None if glued or MATHS.search(rest) and not apart else _value(number, apart)
+    return None if glued or (MATHS.search(rest) and not apart) else _value(number, apart)
 
 
 def first_number(text: str) -> str | None:

@@ -123,6 +123,8 @@ def _in_time(call: Callable[..., Any], *values: Any, **options: Any) -> Any:
         return call(*values, **options, raise_on_error=True)
     except TimeoutException:
         raise TimeoutError(f"math-verify needs more than {SECONDS} s") from None
+    except MemoryError:  # this process is not to be trusted any more
+        raise
     except Exception:  # sympy's parsers and solvers fail in any way
         return None
 

@@ -44,6 +44,11 @@ def _trials(info: RunInfo, arm: ArmData) -> Iterator[str]:
             continue
         if trial.result.resumed:
             yield f"{name}: resumed after an interruption, so it is left out of speed and memory."
+        if trial.result.grading_given_up:
+            yield (
+                f"{name}: {trial.result.grading_given_up} answers could not be graded in the time "
+                "that grading may take; they are not counted as right."
+            )
         if got != info.requests_per_trial:
             yield f"{name}: {got} answers instead of {info.requests_per_trial}."
     yield from _never_visible(arm)

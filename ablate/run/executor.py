@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ablate.plan import Plan, TrialPlan
 from ablate.run.progress import Display
-from ablate.store import RunDir, TrialDir
+from ablate.store import USAGE, RunDir, TrialDir
 from ablate.workload import build_load
 
 RunTrials = Callable[[RunDir, Display], None]
@@ -38,9 +38,10 @@ class Executor(ABC):
 def begin(directory: RunDir, trial: TrialPlan) -> tuple[TrialDir, int]:
     """The trial's files without what an earlier try left in them, and the requests it lacks.
 
-    The finished requests stay: they are not run again.
+    The finished requests stay: they are not run again, graded or not.
     """
     files = directory.trial(trial.arm.info.id, trial.block)
-    for stale in ("result.json", "usage.jsonl"):
+    for stale in ("result.json", USAGE):
         (files.path / stale).unlink(missing_ok=True)
-    return files, len(build_load(trial.arm, trial.block).requests) - len(files.records())
+    served = len(files.records()) + len(files.ungraded())
+    return files, len(build_load(trial.arm, trial.block).requests) - served

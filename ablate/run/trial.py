@@ -10,16 +10,22 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
+from threading import Lock
+from types import TracebackType
+from typing import Self
 
+from ablate.domains.base import Domain
 from ablate.engines.base import EngineContext, Session
 from ablate.errors import AblateError, TrialError, says_out_of_memory
 from ablate.models import resolve_model
 from ablate.plan import Arm
 from ablate.plugins import ArmPlugins
-from ablate.store import LineWriter, TrialDir
+from ablate.run.grading import Asked, Grading
+from ablate.store import COMPLETIONS, RECORDS, USAGE, LineWriter, TrialDir
 from ablate.types import (
     Completion,
     Evidence,
+    Grade,
     Load,
     Problem,
     Record,
@@ -45,11 +51,16 @@ def run_trial(
 ) -> TrialResult:
     """Run what is missing of a trial and write its result; failures become results, too."""
     load = build_load(arm, block)
+    ungraded = directory.ungraded()
     done = {r.completion.request_id for r in directory.records()}
+    done |= {completion.request_id for completion in ungraded}
     missing = replace(load, requests=tuple(r for r in load.requests if r.id not in done))
     blank = TrialResult(arm.info.id, block, "failed", resumed=bool(done))
     try:
-        result = _measure(arm, missing, directory, report, blank)
+        with _Writer(arm, load, directory, report) as writer:
+            for completion in ungraded:
+                writer.grade(completion)
+            result = _measure(arm, missing, directory, writer, blank)
     except TrialError as error:
         result = replace(blank, kind=error.kind, message=str(error))
     except AblateError as error:
@@ -67,25 +78,24 @@ def _measure(
     arm: Arm,
     load: Load,
     directory: TrialDir,
-    report: Callable[[Progress], None],
+    writer: _Writer,
     blank: TrialResult,
 ) -> TrialResult:
-    report(Progress("loading"))
+    writer.says("loading")
     began = time.perf_counter()
     plugins = ArmPlugins(arm.plugins)
     with closing(arm.engine.open(_context(arm, plugins, load, directory))) as session:
         load_seconds = time.perf_counter() - began
-        report(Progress("warming up"))
+        writer.says("warming up")
         _warm_up(session, arm, load)
         plugins.evidence(session.evidence_state("warmup"))
         gc.collect()
         gc.freeze()  # what is loaded stays: collections during measuring need not look at it
-        writer = _Writer(arm, load, directory, report)
         load_average = os.getloadavg()[0]
         cpu = session.cpu_seconds
         counters = session.run(load, writer.completed, writer.sampled) if load.requests else {}
         cpu = _since(cpu, session.cpu_seconds)
-        writer.close()
+        writer.finish()
         evidence: tuple[Evidence, ...] = ()
         if load.requests:
             evidence = plugins.evidence(session.evidence_state("measured"))
@@ -98,6 +108,7 @@ def _measure(
             peak_rss_bytes=session.peak_rss_bytes,
             cpu_seconds=cpu,
             load_average=load_average,
+            grading_given_up=writer.given_up,
             evidence=evidence,
             counters=dict(counters),
             info=dict(session.info),
@@ -142,7 +153,10 @@ def _warm_up(session: Session, arm: Arm, load: Load) -> None:
 
 
 class _Writer:
-    """Grades completions and appends them, and tells how far the trial is."""
+    """Has completions graded and appends them, and tells how far the trial is.
+
+    As a context manager it ends what grades; ``finish`` waits for the last grade first.
+    """
 
     INTERVAL = 0.5  # s between messages: the process that reads them shares our cores
 
@@ -151,15 +165,38 @@ class _Writer:
     ) -> None:
         self._domains = arm.domains
         self._requests = {r.id: r for r in load.requests}
-        self._records = LineWriter(directory.path / "records.jsonl")
-        self._usage = LineWriter(directory.path / "usage.jsonl")
+        self._records = LineWriter(directory.path / RECORDS)
+        self._recording = Lock()  # grades come from threads
+        self._served = LineWriter(directory.path / COMPLETIONS)
+        self._usage = LineWriter(directory.path / USAGE)
         self._report = report
         self._progress = Progress("measuring")
         self._next_report = 0.0
+        self._grading = Grading(arm.domains, self._record)
         self.last_finished = 0.0
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._grading.close()
+        for file in (self._records, self._served, self._usage):
+            file.close()
+
+    @property
+    def given_up(self) -> int:
+        """Answers that could not be graded in time."""
+        return self._grading.given_up
+
+    def says(self, phase: str) -> None:
+        self._report(Progress(phase))
+
     def completed(self, completion: Completion) -> None:
-        self._records.write(self._graded(completion))
+        if self._domain(completion).slow:
+            self._served.write(completion)
+        self.grade(completion)
         self.last_finished = max(self.last_finished, completion.finished)
         self._progress = replace(
             self._progress,
@@ -171,26 +208,40 @@ class _Writer:
             self._next_report = completion.finished + self.INTERVAL
             self._report(self._progress)
 
-    def _graded(self, completion: Completion) -> Record:
-        request = self._requests[completion.request_id]
-        problem = request.problem
-        domain = self._domains[problem.domain]
-        grade = domain.grade(problem, completion.text, completion.finish_reason)
-        return Record(
-            completion=completion,
+    def grade(self, completion: Completion) -> None:
+        """At once, or beside the trial where that takes long."""
+        asked = Asked(self._domain(completion), self._problem(completion), completion)
+        if asked.domain.slow:
+            self._grading.submit(asked)
+        else:
+            self._record(asked, asked.grade())
+
+    def _problem(self, completion: Completion) -> Problem:
+        return self._requests[completion.request_id].problem
+
+    def _domain(self, completion: Completion) -> Domain:
+        return self._domains[self._problem(completion).domain]
+
+    def _record(self, asked: Asked, grade: Grade) -> None:
+        problem = asked.problem
+        record = Record(
+            completion=asked.completion,
             domain=problem.domain,
             problem_id=problem.id,
-            sample=request.sample,
+            sample=self._requests[asked.completion.request_id].sample,
             difficulty=problem.difficulty,
             outcome=grade.outcome,
             parsed=grade.parsed,
             reference=problem.reference,
         )
+        with self._recording:
+            self._records.write(record)
 
     def sampled(self, usage: Usage) -> None:
         self._usage.write(usage)
 
-    def close(self) -> None:
-        self._records.close()
-        self._usage.close()
+    def finish(self) -> None:
+        """Wait for the last grade. Raises TrialError if a grader failed."""
+        self._report(replace(self._progress, phase="grading"))
+        self._grading.finish()
         self._report(self._progress)

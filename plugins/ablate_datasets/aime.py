@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ablate.errors import RecipeError
 from ablate.grading.numbers import only_number
 from ablate.types import Problem
+from ablate_datasets.dataset import DatasetDomain
 from ablate_datasets.harness import harness_version, task_functions
-from ablate_datasets.maths import ASK, Maths
+from ablate_datasets.maths import asked, continued
 from ablate_datasets.source import Row, Source
 
 TASK = "aime"
@@ -20,44 +21,38 @@ MAX_GEN_TOKS = 32_768
 
 
 @dataclass(frozen=True)
-class Aime(Maths):
+class Aime(DatasetDomain):
     """Problems of one year's two contests; zero-padded answers are read as integers."""
 
     name: ClassVar[str]
     grading: ClassVar[str] = "numeric"
-    asked: ClassVar[str]
-    answered: ClassVar[str]
+    question: ClassVar[str]
+    answer: ClassVar[str]
 
     @property
     def statement(self) -> str:
         if self.protocol == "reasoning":
-            return f"{self.origin}; chat, the integer within \\boxed{{}}, compared exactly."
+            return f"{self.origin}. Chat, the integer within \\boxed{{}}, compared exactly."
         return (
-            f"{self.origin}; as {self.name} of lm-evaluation-harness {harness_version()}: no "
+            f"{self.origin}. As {self.name} of lm-evaluation-harness {harness_version()}: no "
             f"examples, {MAX_GEN_TOKS} tokens, ends at {', '.join(STOPS)}; its exact match."
         )
 
     def problem(self, row: Row, index: int) -> Problem:
-        number = only_number(str(row[self.answered]))
+        number = only_number(str(row[self.answer]))
         if number is None:
             raise RecipeError([f"{self.name}: the answer of row {index + 1} is not a number"])
         made = Problem(
             id=f"{self.name}-{index}",
             domain=self.name,
-            prompt=f"{row[self.asked]}\n\n{ASK}",
+            prompt=asked(row[self.question]),
             reference=number,
         )
         if self.protocol == "reasoning":
             return made
         task_functions(TASK)  # so that what is missing is said now
-        return replace(
-            made,
-            prompt=f"Question: {row[self.asked]}\nAnswer:",
-            chat=False,
-            stop=STOPS,
-            max_tokens=MAX_GEN_TOKS,
-            payload=str(row[self.answered]),
-        )
+        prompt = f"Question: {row[self.question]}\nAnswer:"
+        return continued(made, prompt, STOPS, MAX_GEN_TOKS, str(row[self.answer]))
 
     def harness(self, problem: Problem, text: str) -> tuple[bool, str | None]:
         judged = task_functions(TASK).process_results({"answer": problem.payload}, [text])
@@ -71,8 +66,8 @@ class Aime24(Aime):
     name: ClassVar[str] = "aime24"
     source: ClassVar[Source] = Source("Maxwell-Jia/AIME_2024", "train")
     needed: ClassVar[tuple[str, ...]] = ("Problem", "Answer")
-    asked: ClassVar[str] = "Problem"
-    answered: ClassVar[str] = "Answer"
+    question: ClassVar[str] = "Problem"
+    answer: ClassVar[str] = "Answer"
 
 
 @dataclass(frozen=True)
@@ -82,5 +77,5 @@ class Aime25(Aime):
     name: ClassVar[str] = "aime25"
     source: ClassVar[Source] = Source("math-ai/aime25", "test")
     needed: ClassVar[tuple[str, ...]] = ("problem", "answer")
-    asked: ClassVar[str] = "problem"
-    answered: ClassVar[str] = "answer"
+    question: ClassVar[str] = "problem"
+    answer: ClassVar[str] = "answer"

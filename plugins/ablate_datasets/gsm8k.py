@@ -7,14 +7,17 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from random import Random
 from typing import ClassVar, Literal
 
 from ablate.errors import RecipeError
 from ablate.grading.numbers import only_number
 from ablate.types import Problem
-from ablate_datasets.maths import ASK, MAX_GEN_TOKS, Maths, kept_rows
-from ablate_datasets.source import Row, Source
+from ablate_datasets.dataset import DatasetDomain
+from ablate_datasets.filters import first
+from ablate_datasets.maths import MAX_GEN_TOKS, asked, continued
+from ablate_datasets.source import Row, Source, rows
 
 ANNOTATION = re.compile(r"<<[^<>]*>>")
 
@@ -50,18 +53,19 @@ _shots = lru_cache(maxsize=8)(Shots)
 
 
 @dataclass(frozen=True)
-class Gsm8k(Maths):
+class Gsm8k(DatasetDomain):
     """Grade-school word problems; difficulty is the number of calculations in the solution.
 
     ``filter``: how ``lm_eval`` finds the answer; ``flexible`` (the last number; the default) or
     ``strict`` (after ``####``). ``train_path``: a local file with rows of the train split, from
-    which few-shot examples and training problems come, instead of the hub's.
+    which few-shot examples and training problems come; needed where ``path`` is a file.
     """
 
     name: ClassVar[str] = "gsm8k"
     grading: ClassVar[str] = "numeric"
     source: ClassVar[Source] = Source("openai/gsm8k", "test", "main")
     needed: ClassVar[tuple[str, ...]] = ("question", "answer")
+    about: ClassVar[str] = "1,319 problems (arXiv:2110.14168)."
 
     filter: Literal["flexible", "strict"] | None = None
     train_path: str | None = None
@@ -73,9 +77,9 @@ class Gsm8k(Maths):
     @property
     def statement(self) -> str:
         if self.protocol == "reasoning":
-            return f"{self.origin}; chat, the number within \\boxed{{}}, compared exactly."
+            return f"{self.origin}. Chat, the number within \\boxed{{}}, compared exactly."
         return (
-            f"{self.origin}; as lm-evaluation-harness's gsm8k: {SHOTS} examples drawn per problem "
+            f"{self.origin}. As lm-evaluation-harness's gsm8k: {SHOTS} examples drawn per problem "
             f"(seed {SHOT_SEED}), {MAX_GEN_TOKS} tokens, ends at {', '.join(STOPS)}; "
             f"filter {self.filter or 'flexible'}, exact match."
         )
@@ -85,25 +89,19 @@ class Gsm8k(Maths):
         made = Problem(
             id=f"{self.name}-{index}",
             domain=self.name,
-            prompt=f"{row['question']}\n\n{ASK}",
+            prompt=asked(row["question"]),
             reference=number,
             difficulty=float(len(ANNOTATION.findall(row["answer"]))),
         )
         if self.protocol == "reasoning":
             return made
-        return replace(
-            made,
-            prompt=self._examples(index) + _asked(row),
-            chat=False,
-            stop=STOPS,
-            max_tokens=MAX_GEN_TOKS,
-            payload=row["answer"],
-        )
+        prompt = self._examples(index) + _asked(row)
+        return continued(made, prompt, STOPS, MAX_GEN_TOKS, row["answer"])
 
     def training(self, n: int, seed: int) -> Sequence[Problem]:
-        if self.path and not self.train_path:
+        if self._has_no_train():
             return ()
-        drawn = list(enumerate(self._train()))
+        drawn = list(enumerate(_rows(self._train(), self.needed)))
         Random(f"{seed}/training").shuffle(drawn)
         return [_worked(row, index) for index, row in drawn[:n]]
 
@@ -113,28 +111,39 @@ class Gsm8k(Maths):
 
     def _examples(self, index: int) -> str:
         """The worked examples before the problem with that place in the data set."""
-        train = self._train()
+        train = _rows(self._train(), self.needed)
         if len(train) < SHOTS:
             raise RecipeError([f"protocol lm_eval needs {SHOTS} examples; there are {len(train)}"])
         chosen = _shots(len(train)).of(index)
         return "".join(f"{_asked(train[i])} {train[i]['answer']}\n\n" for i in chosen)
 
-    def _train(self) -> Sequence[Row]:
-        if self.path and not self.train_path:
-            raise RecipeError(
-                ["beside path, protocol lm_eval needs train_path: a file of the train split's rows"]
+    def _train(self) -> Source:
+        if self._has_no_train():
+            problem = (
+                "protocol lm_eval shows examples from the train split: give train_path, a file "
+                f"with its rows, or let path name a folder with test.* and train.*, not {self.path}"
             )
-        source = replace(self.source, split="train", revision=self.revision, path=self.train_path)
-        return kept_rows(source, self.needed)
+            raise RecipeError([problem])
+        return replace(self.place("train"), path=self.train_path or self.path)
+
+    def _has_no_train(self) -> bool:
+        return bool(self.path and not self.train_path and Path(self.path).is_file())
+
+
+@lru_cache(maxsize=8)
+def _rows(source: Source, needed: tuple[str, ...]) -> Sequence[Row]:
+    """The train split, read once: every problem's examples come from it."""
+    return rows(source, needed)
 
 
 def filtered(text: str, by: str) -> str | None:
     """What the harness's filter takes from an output: the first match of ``strict``, the last of
     ``flexible``; None if there is none.
     """
-    found = FILTERS[by].finditer(text)
-    chosen = next(found, None) if by == "strict" else next(iter(deque(found, maxlen=1)), None)
-    return chosen[chosen.lastindex or 0] if chosen else None
+    if by == "strict":
+        return first(FILTERS[by], text)
+    last = deque(FILTERS[by].finditer(text), maxlen=1)
+    return last[0][0].strip() if last else None
 
 
 def _bare(answer: str) -> str:
@@ -149,7 +158,8 @@ def _asked(row: Row) -> str:
 
 
 def _number(row: Row, index: int) -> str:
-    number = only_number(row["answer"].rpartition("####")[2])
+    _, hashes, after = row["answer"].rpartition("####")
+    number = only_number(after) if hashes else None
     if number is None:
         raise RecipeError([f"gsm8k: row {index + 1} has no number after #### in its answer"])
     return number
@@ -161,7 +171,7 @@ def _worked(row: Row, index: int) -> Problem:
     return Problem(
         id=f"gsm8k-train-{index}",
         domain="gsm8k",
-        prompt=f"{row['question']}\n\n{ASK}",
+        prompt=asked(row["question"]),
         reference=number,
         difficulty=float(len(ANNOTATION.findall(row["answer"]))),
         solution=f"<think>\n{steps}\n</think>\n\n\\boxed{{{number}}}",

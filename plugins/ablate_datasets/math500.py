@@ -6,14 +6,15 @@ import re
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from ablate.errors import RecipeError, did_you_mean
 from ablate.grading import symbolic
 from ablate.types import Problem
+from ablate_datasets.dataset import DatasetDomain
 from ablate_datasets.harness import harness_version, task_functions
-from ablate_datasets.maths import ASK, MAX_GEN_TOKS, Maths
+from ablate_datasets.maths import MAX_GEN_TOKS, asked, continued
 from ablate_datasets.source import Row, Source
 
 TASK = "minerva_math"
@@ -35,7 +36,7 @@ SECONDS = 5  # after which its comparison says "no"
 
 
 @dataclass(frozen=True)
-class Math500(Maths):
+class Math500(DatasetDomain):
     """Competition problems; difficulty is the level, 1 to 5.
 
     ``subjects``, ``levels``: only these (all, where empty). ``filter``: how ``lm_eval`` judges:
@@ -74,10 +75,10 @@ class Math500(Maths):
     @property
     def statement(self) -> str:
         if self.protocol == "reasoning":
-            return f"{self.origin}; chat, the answer within \\boxed{{}}, compared by math-verify."
+            return f"{self.origin}. Chat, the answer within \\boxed{{}}, compared by math-verify."
         judged = "math_verify" if self.filter != "minerva" else "exact_match"
         return (
-            f"{self.origin}; as minerva_math500 of lm-evaluation-harness {harness_version()}: its "
+            f"{self.origin}. As minerva_math500 of lm-evaluation-harness {harness_version()}: its "
             f"four examples, {MAX_GEN_TOKS} tokens, ends at {STOPS[0]}; metric {judged}."
         )
 
@@ -97,7 +98,7 @@ class Math500(Maths):
         made = Problem(
             id=f"{self.name}-{_place(row)}",
             domain=self.name,
-            prompt=f"{row['problem']}\n\n{ASK}",
+            prompt=asked(row["problem"]),
             reference=row["answer"],
             difficulty=float(_level(row)),
         )
@@ -105,14 +106,8 @@ class Math500(Maths):
             return made
         if "\\boxed" not in row["solution"]:
             raise RecipeError([f"math500: the solution of {_place(row)} has no \\boxed answer"])
-        return replace(
-            made,
-            prompt=_examples() + task_functions(TASK).doc_to_text(row),
-            chat=False,
-            stop=STOPS,
-            max_tokens=MAX_GEN_TOKS,
-            payload=row["solution"],
-        )
+        prompt = _examples() + task_functions(TASK).doc_to_text(row)
+        return continued(made, prompt, STOPS, MAX_GEN_TOKS, row["solution"])
 
     def harness(self, problem: Problem, text: str) -> tuple[bool, str | None]:
         return (_minerva if self.filter == "minerva" else _math_verify)(problem.payload, text)
@@ -122,7 +117,7 @@ def _math_verify(solution: str, text: str) -> tuple[bool, str | None]:
     if len(text) > symbolic.LONGEST_TEXT:
         return False, None
     target = symbolic.parsed(text)
-    found = next((one for one in target if isinstance(one, str)), None if not target else "")
+    found = next((one for one in target if isinstance(one, str)), "a formula" if target else None)
     return symbolic.verified(symbolic.parsed(solution), target), found
 
 

@@ -13,7 +13,15 @@ from ablate.plan import Plan, TrialPlan
 from ablate.recipe import resolved_yaml
 from ablate.run.executor import begin
 from ablate.run.progress import Display
-from ablate.store import RunDir, TrialDir, from_json, to_json, write_atomically
+from ablate.store import (
+    COMPLETIONS,
+    RECORDS,
+    RunDir,
+    TrialDir,
+    from_json,
+    to_json,
+    write_atomically,
+)
 from ablate.types import TrialResult
 from ablate_ray.checks import Probe, complaints, doubts
 from ablate_ray.cluster import Cluster, Task, TaskLostError
@@ -150,14 +158,17 @@ class _Running:
 
     def job(self, recipe: str) -> Mapping[str, Any]:
         """What the node is told; it goes on where an earlier try ended."""
-        kept = "".join(f"{to_json(record)}\n" for record in self._files.records())
+        kept = {
+            RECORDS: "".join(f"{to_json(record)}\n" for record in self._files.records()),
+            COMPLETIONS: "".join(f"{to_json(one)}\n" for one in self._files.ungraded()),
+        }
         _prepare(self._files, kept)
         return {
             "what": "trial",
             "recipe": recipe,
             "arm": self.arm,
             "block": self.block,
-            "records": kept,
+            "kept": kept,
         }
 
     def starts_on(self, node: Node) -> None:
@@ -183,7 +194,8 @@ class _Running:
         self._shown.ended(result)
 
 
-def _prepare(files: TrialDir, records: str) -> None:
+def _prepare(files: TrialDir, kept: Mapping[str, str]) -> None:
     files.path.mkdir(parents=True, exist_ok=True)
-    write_atomically(files.path / "records.jsonl", records)
+    for name, text in kept.items():
+        write_atomically(files.path / name, text)
     files.log.unlink(missing_ok=True)

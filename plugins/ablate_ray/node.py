@@ -28,14 +28,14 @@ from ablate.plugins import installed
 from ablate.recipe import load_recipe
 from ablate.run.environment import environment
 from ablate.run.isolation import Isolation
-from ablate.store import RunDir, TrialDir, to_json
+from ablate.store import COMPLETIONS, RECORDS, USAGE, RunDir, TrialDir, to_json
 
 Send = Callable[[Mapping[str, Any]], None]
 
 INTERVAL = 5.0  # s between messages: sending takes time from the cores that are being measured
 YOUNG = 60.0  # s
 PREFIX = "ablate-ray-"
-FILES = ("records.jsonl", "usage.jsonl", "log.txt")
+FILES = (RECORDS, COMPLETIONS, USAGE, "log.txt")
 
 
 def main() -> None:
@@ -104,7 +104,8 @@ def _probe(directory: RunDir) -> dict[str, Any]:
 def _trial(directory: RunDir, job: Mapping[str, Any], send: Send) -> None:
     files = directory.trial(job["arm"], job["block"])
     files.path.mkdir(parents=True)
-    (files.path / "records.jsonl").write_text(job["records"], encoding="utf-8")
+    for name, text in job["kept"].items():
+        (files.path / name).write_text(text, encoding="utf-8")
     plan = make_plan(load_recipe(directory.path / "recipe.yaml"))
     trial = next(t for t in plan.trials if (t.arm.info.id, t.block) == (job["arm"], job["block"]))
     with Courier(files, send):

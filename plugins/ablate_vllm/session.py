@@ -6,17 +6,17 @@ import json
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from ablate.child import Service, cpu_seconds, peak_rss_bytes
 from ablate.engines.base import EngineContext, Session
-from ablate.engines.text import Codebook, completion_of
+from ablate.engines.text import Codebook, completion_of, longest_of
 from ablate.errors import TrialError, says_out_of_memory
 from ablate.interpreters import interpreter
 from ablate.plugins import made
-from ablate.types import Completion, EngineFacts, EvidenceState, Load, ModelSpec, Usage
+from ablate.types import Completion, EngineFacts, EvidenceState, Load, ModelSpec, Problem, Usage
 from ablate_vllm import VllmEngine, baseline, known
 from ablate_vllm.facts import facts
 
@@ -91,13 +91,15 @@ class VllmSession(Session):
         on_completion: Callable[[Completion], None],
         on_usage: Callable[[Usage], None],
     ) -> Mapping[str, float]:
-        prompts = {r.id: self._codebook.prompt(r.problem.prompt) for r in load.requests}
-        self._check_lengths(max((len(p) for p in prompts.values()), default=0))
+        asked = {request.id: request.problem for request in load.requests}
+        prompts = {i: self._codebook.prompt(p.prompt, p.chat) for i, p in asked.items()}
+        self._check_lengths(list(asked.values()), list(prompts.values()))
         self._send(run=self.asked(load, prompts))
         for message in self._messages():
             if "done" in message:
                 done = message["done"]
-                on_completion(self._completion(done, prompts[done["id"]]))
+                name = done["id"]
+                on_completion(self._completion(done, prompts[name], asked[name].stop))
             elif "usage" in message:
                 on_usage(self._usage(message["usage"]))
             else:
@@ -116,6 +118,8 @@ class VllmSession(Session):
                     "prompt": prompts[r.id],
                     "seed": r.seed if drawn else None,
                     "arrival": r.arrival,
+                    "max_tokens": sampling.limit(r.problem),
+                    "stop": list(r.problem.stop),
                 }
                 for r in load.requests
             ],
@@ -123,23 +127,23 @@ class VllmSession(Session):
             "sampling": {
                 "temperature": sampling.temperature,
                 "top_p": sampling.top_p,
-                "max_tokens": sampling.max_tokens,
                 "stop_token_ids": sorted(self._codebook.stop_ids),
             },
             "stall_timeout": self._options.stall_timeout,
         }
 
-    def _check_lengths(self, longest: int) -> None:
+    def _check_lengths(self, asked: Sequence[Problem], prompts: Sequence[list[int]]) -> None:
         allowed = self.facts.settings.get("max_model_len")
-        wanted = longest + self._context.sampling.max_tokens
-        if allowed and wanted > allowed:
+        longest = longest_of(asked, prompts, self._context.sampling)
+        if allowed and longest.tokens > allowed:
             raise TrialError(
-                f"a prompt of {longest} tokens and sampling.max_tokens "
-                f"{self._context.sampling.max_tokens} exceed vLLM's max_model_len {allowed}; "
+                f"{longest} exceed vLLM's max_model_len {allowed}; "
                 "lower sampling.max_tokens or raise engine.vllm.args.max_model_len"
             )
 
-    def _completion(self, done: Mapping[str, Any], prompt: list[int]) -> Completion:
+    def _completion(
+        self, done: Mapping[str, Any], prompt: list[int], stop: Sequence[str]
+    ) -> Completion:
         if done["reason"] not in ("stop", "length"):
             raise TrialError(f"vLLM ended request {done['id']!r} with {done['reason']!r}")
         return completion_of(
@@ -153,6 +157,7 @@ class VllmSession(Session):
             finished=done["finished"],
             finish_reason=done["reason"],
             cached_tokens=done["cached"],
+            stop=stop,
         )
 
     def _usage(self, sample: Mapping[str, Any]) -> Usage:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,12 @@ def load(n: int = 4, concurrency: int | None = 4, gap: float | None = None) -> L
     return Load(tuple(requests), concurrency)
 
 
+def with_form(load: Load, **form: Any) -> Load:
+    """The load with its problems asked in another form."""
+    asked = (replace(r, problem=replace(r.problem, **form)) for r in load.requests)
+    return replace(load, requests=tuple(asked))
+
+
 PART = """#!{python}
 import json, os, socket, sys, time
 line = socket.socket(fileno=int(sys.argv[-1])).makefile("rwb")
@@ -300,6 +307,24 @@ class TestVllm:
             assert done.output_tokens == expected[key].output_tokens
             assert done.finish_reason == expected[key].finish_reason
             assert list(done.token_times) == sorted(done.token_times)
+
+    @pytest.mark.parametrize("arm", [{}, {"ngram": Ngram()}], ids=["plain", "drafts"])
+    def test_stop_texts_end_an_output_where_the_in_process_engine_ends_it(
+        self, tmp_path: Path, arm: Mapping[str, Plugin]
+    ) -> None:
+        asked = with_form(load(8), chat=False, stop=("</think>", " = 3"), max_tokens=40)
+        expected = served(LocalEngine(threads=1).open(context({})), asked)
+        drafting = VllmSession(VllmEngine(python=PYTHON), context(arm, tmp_path))
+        try:
+            found = served(drafting, asked)
+        finally:
+            drafting.close()
+        assert {k: d.text for k, d in found.items()} == {k: d.text for k, d in expected.items()}
+        assert "stop" in {d.finish_reason for d in expected.values()}
+        for key, done in found.items():
+            assert done.finish_reason == expected[key].finish_reason
+            extra = done.output_tokens - expected[key].output_tokens
+            assert 0 <= extra <= (4 if arm else 0)  # a step's other drafts come with the stop
 
     def test_what_it_says_of_itself(self, session: VllmSession) -> None:
         found = session.facts

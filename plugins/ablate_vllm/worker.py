@@ -134,7 +134,9 @@ class _Run:
         params = SamplingParams(
             **self._sampling,
             seed=request["seed"],
-            detokenize=False,
+            max_tokens=request["max_tokens"],
+            stop=request["stop"],
+            detokenize=bool(request["stop"]),  # only to look for these; the trial makes the text
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         self._in_flight += 1

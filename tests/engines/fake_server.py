@@ -79,6 +79,7 @@ class Fake:
         self.does = behaviour
         self.tokenizer = Tokenizer.from_file(str(Path(behaviour.model) / "tokenizer.json"))
         self.requests = 0
+        self.asked: list[tuple[str, dict[str, Any]]] = []  # path and body of each request
         self.flushes = 0
         self.born = time.monotonic()
 
@@ -117,6 +118,7 @@ class Fake:
     async def generate(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.requests += 1
+        self.asked.append((request.path, body))
         fault = self.does.fault if self.requests >= self.does.strikes else ""
         if fault in ("404", "500"):
             error = {"error": {"message": f"the model says {fault}"}}

@@ -17,7 +17,7 @@ from ablate.engines.text import Codebook
 from ablate.errors import TrialError
 from ablate.options import build
 from ablate.thinking import visible_text
-from ablate.types import Completion
+from ablate.types import Completion, Load, Problem, Request
 from tests.engines.attached import (
     MODEL,
     TOKENS,
@@ -104,6 +104,24 @@ def test_without_the_tokenizer_a_chat_and_the_servers_counts(tmp_path: Path) -> 
             assert done.output_tokens == len(Codebook(MODEL).tokens("It is 19")) + 1
         with pytest.raises(TrialError, match="no usable tokenizer"):
             engine(base_url=url, endpoint="completions").open(context(tmp_path, model=elsewhere))
+
+
+@pytest.mark.parametrize("endpoint", ["completions", "chat"])
+def test_text_to_go_on_with_is_sent_as_it_is(tmp_path: Path, endpoint: str) -> None:
+    bare = Problem("0", "sums", "Question: 12 + 7?", "19", chat=False, stop=("\n1",), max_tokens=9)
+    with (
+        running(style="ids") as (url, fake),
+        closing(engine(base_url=url, endpoint=endpoint).open(context(tmp_path))) as session,
+    ):
+        (done,), _, _ = served(session, Load((Request("0", bare, 0, seed=0),)))
+    path, body = fake.asked[-1]
+    assert path == "/v1/completions"
+    sent = body["prompt"]
+    text = sent if isinstance(sent, str) else fake.tokenizer.decode(sent)
+    assert text == bare.prompt
+    assert body["stop"] == ["\n1"]
+    assert body["max_tokens"] == 9
+    assert done.text == "<think>"  # the fake goes on; what it says after the stop text is cut off
 
 
 def test_what_was_in_the_cache_is_reported(tmp_path: Path) -> None:

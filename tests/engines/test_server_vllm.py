@@ -22,7 +22,11 @@ PYTHON = os.environ.get("ABLATE_TEST_VLLM")
 @pytest.mark.slow
 @pytest.mark.skipif(not PYTHON, reason="ABLATE_TEST_VLLM names no interpreter that has vLLM")
 def test_vllm_serves_what_the_local_engine_says(tmp_path: Path) -> None:
-    problems = Arithmetic(limit=8).problems()
+    problems = list(Arithmetic(limit=8).problems())
+    problems += [
+        replace(p, id=f"{p.id}-bare", chat=False, stop=("</think>",), max_tokens=150)
+        for p in problems
+    ]
     load = Load(tuple(Request(p.id, p, 0, seed=1) for p in problems), concurrency=4)
     opened = context(
         tmp_path,
@@ -46,5 +50,5 @@ def test_vllm_serves_what_the_local_engine_says(tmp_path: Path) -> None:
     assert facts.kv_cache_tokens
     assert facts.settings["enable_prefix_caching"] is False
     assert texts(session) == texts(LocalEngine(device="cpu").open(opened))
-    assert "8 of 8" in session.info["token counts"]
+    assert "16 of 16" in session.info["token counts"]
     assert session.info["prefix cache"] == "emptied before each run"

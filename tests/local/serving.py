@@ -17,9 +17,10 @@ from ablate.plugins import ArmPlugins, Plugin
 from ablate.types import Completion, Load, ModelSpec, Problem, Request, Sampling, Usage
 
 
-def requests(prompts: Sequence[str]) -> tuple[Request, ...]:
+def requests(prompts: Sequence[str], **form: Any) -> tuple[Request, ...]:
+    """``form``: how each problem is asked, such as its ``stop`` texts."""
     return tuple(
-        Request(str(i), Problem(str(i), "test", p, ""), 0, seed=1000 + i)
+        Request(str(i), Problem(str(i), "test", p, "", **form), 0, seed=1000 + i)
         for i, p in enumerate(prompts)
     )
 
@@ -55,10 +56,12 @@ def open_session(
     return session
 
 
-def serve(session: LocalSession, prompts: Sequence[str], concurrency: int = 8) -> Served:
+def serve(
+    session: LocalSession, prompts: Sequence[str], concurrency: int = 8, **form: Any
+) -> Served:
     served = Served()
     session.run(
-        Load(requests(prompts), concurrency),
+        Load(requests(prompts, **form), concurrency),
         lambda c: served.completions.__setitem__(c.request_id, c),
         served.usage.append,
     )

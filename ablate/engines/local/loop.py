@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from ablate.engines.local.clock import Clock
 from ablate.engines.local.interfaces import Chunk, DecodeStep, KVStore, Scheduler, Seq
+from ablate.engines.stops import StopTexts
 from ablate.engines.text import Codebook, completion_of
-from ablate.types import Completion, FinishReason, Load, Request, Usage
+from ablate.types import Completion, FinishReason, Load, Request, Sampling, Usage
 
 USAGE_INTERVAL = 0.05  # s between telemetry samples, beside those of every new peak
 
@@ -31,15 +32,16 @@ class Loop:
         self,
         parts: Parts,
         clock: Clock,
-        max_tokens: int,
+        sampling: Sampling,
         on_completion: Callable[[Completion], None],
         on_usage: Callable[[Usage], None],
     ) -> None:
         self._parts = parts
         self._clock = clock
-        self._max_tokens = max_tokens
+        self._sampling = sampling
         self._on_completion = on_completion
         self._on_usage = on_usage
+        self._stops: dict[tuple[str, ...], StopTexts] = {}
         self._start = 0.0
         self._next_usage = 0.0
         self._peak = 0
@@ -73,7 +75,8 @@ class Loop:
             if arrival > now:
                 return
             pending.popleft()
-            seq = Seq(seq_id, request, list(prompt), len(prompt), self._max_tokens, arrival, now)
+            most = self._sampling.limit(request.problem)
+            seq = Seq(seq_id, request, list(prompt), len(prompt), most, arrival, now)
             self._parts.scheduler.add(seq)
             self._in_flight += 1
 
@@ -93,13 +96,22 @@ class Loop:
 
     def _deliver(self, chunk: Chunk, tokens: Sequence[int], now: float) -> None:
         seq = chunk.seq
-        stops = self._parts.codebook.stop_ids
-        for count, token in enumerate(tokens, 1):
+        known = len(seq.tokens) - len(tokens)
+        for end, token in enumerate(tokens, known + 1):
             seq.token_times.append(now)
-            if token in stops or len(seq.token_times) == seq.max_tokens:
-                del seq.tokens[len(seq.tokens) - len(tokens) + count :]
-                self._finish(seq, now, "stop" if token in stops else "length")
+            stopped = token in self._parts.codebook.stop_ids or self._reached_stop(seq, end)
+            if stopped or len(seq.token_times) == seq.max_tokens:
+                del seq.tokens[end:]
+                self._finish(seq, now, "stop" if stopped else "length")
                 return
+
+    def _reached_stop(self, seq: Seq, end: int) -> bool:
+        stop = seq.request.problem.stop
+        if not stop:
+            return False
+        if stop not in self._stops:
+            self._stops[stop] = StopTexts(stop, self._parts.codebook.text)
+        return self._stops[stop].reached(seq.tokens, seq.prompt_len, end)
 
     def _finish(self, seq: Seq, now: float, reason: FinishReason) -> None:
         self._parts.scheduler.finish(seq)
@@ -141,6 +153,7 @@ def completion(seq: Seq, now: float, reason: FinishReason, codebook: Codebook) -
         finished=now,
         finish_reason=reason,
         cached_tokens=seq.cached_tokens,
+        stop=seq.request.problem.stop,
     )
 
 

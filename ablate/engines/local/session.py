@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -19,10 +19,10 @@ from ablate.engines.local.sampler import SeededSampler
 from ablate.engines.local.scheduler import QueueScheduler
 from ablate.engines.local.slots import SlotStore
 from ablate.engines.local.step import VerifyingStep
-from ablate.engines.text import Codebook
+from ablate.engines.text import Codebook, longest_of
 from ablate.errors import TrialError
 from ablate.tensors import held_bytes
-from ablate.types import Completion, EvidenceState, Limits, Load, Usage
+from ablate.types import Completion, EvidenceState, Limits, Load, Problem, Usage
 
 GIB = 1 << 30
 
@@ -99,29 +99,26 @@ class LocalSession(Session):
         on_completion: Callable[[Completion], None],
         on_usage: Callable[[Usage], None],
     ) -> Mapping[str, float]:
-        prompts = [self._parts.codebook.prompt(r.problem.prompt) for r in load.requests]
-        self._check_lengths(load, prompts)
+        asked = [request.problem for request in load.requests]
+        prompts = [self._parts.codebook.prompt(p.prompt, p.chat) for p in asked]
+        self._check_lengths(asked, prompts)
         before = counters(self._parts)
-        loop = Loop(
-            self._parts, WallClock(), self._context.sampling.max_tokens, on_completion, on_usage
-        )
+        loop = Loop(self._parts, WallClock(), self._context.sampling, on_completion, on_usage)
         loop.run(load, prompts, self._next_id)
         self._next_id += len(prompts)
         after = counters(self._parts)
         self._counted = {k: v - before.get(k, 0.0) for k, v in after.items()}
         return self._counted
 
-    def _check_lengths(self, load: Load, prompts: list[list[int]]) -> None:
+    def _check_lengths(self, asked: Sequence[Problem], prompts: Sequence[list[int]]) -> None:
         """Refuse a load that can never be served, before any of it is."""
-        longest = max((len(p) for p in prompts), default=0)
-        wanted = longest + self._context.sampling.max_tokens
-        if wanted > self._limits.max_model_len:
+        longest = longest_of(asked, prompts, self._context.sampling)
+        if longest.tokens > self._limits.max_model_len:
             raise TrialError(
-                f"a prompt of {longest} tokens and sampling.max_tokens "
-                f"{self._context.sampling.max_tokens} exceed the {self._limits.max_model_len} "
-                "tokens that the model allows; lower sampling.max_tokens"
+                f"{longest} exceed the {self._limits.max_model_len} tokens that the model allows; "
+                "lower sampling.max_tokens"
             )
-        wanted += self._parts.step.lookahead
+        wanted = longest.tokens + self._parts.step.lookahead
         if wanted > self._parts.cache.capacity_tokens:
             raise TrialError(
                 f"one request may need {wanted} tokens of KV cache and "

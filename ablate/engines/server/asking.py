@@ -18,6 +18,7 @@ from ablate.engines.server.counting import (
 from ablate.engines.server.exchange import Job, Stream
 from ablate.engines.server.launchers import Dialect
 from ablate.engines.server.reply import Reply, read
+from ablate.engines.stops import cut
 from ablate.engines.text import Codebook
 from ablate.thinking import THINK_CLOSE, THINK_OPEN
 from ablate.types import Completion, Load, Request, Sampling
@@ -87,16 +88,21 @@ class Asker:
     tally: Tally = field(default_factory=Tally)
     prompts: dict[str, list[int]] = field(default_factory=dict)
 
-    @property
-    def path(self) -> str:
-        return PATHS[self.endpoint]
-
     def jobs(self, load: Load) -> list[Job]:
         """Every request of ``load``, ready to be sent."""
         return [
-            Job(i, json.dumps(self._body(request)).encode(), request.arrival)
+            Job(
+                i,
+                PATHS[self._endpoint(request)],
+                json.dumps(self._body(request)).encode(),
+                request.arrival,
+            )
             for i, request in enumerate(load.requests)
         ]
+
+    def _endpoint(self, request: Request) -> Endpoint:
+        """Text that the model goes on with is no message of a chat."""
+        return self.endpoint if request.problem.chat else "completions"
 
     def _body(self, request: Request) -> dict[str, Any]:
         body = {
@@ -104,10 +110,12 @@ class Asker:
             "stream": True,
             "temperature": self.sampling.temperature,
             "top_p": self.sampling.top_p,
-            "max_tokens": self.sampling.max_tokens,
+            "max_tokens": self.sampling.limit(request.problem),
             "seed": request.seed & 0x7FFFFFFF,
             **self.dialect.fields,
         }
+        if request.problem.stop:
+            body["stop"] = list(request.problem.stop)
         return body | self._stops | self._prompt(request)
 
     @property
@@ -117,25 +125,27 @@ class Asker:
         return {self.dialect.stop_ids: sorted(self.codebook.stop_ids)}
 
     def _prompt(self, request: Request) -> dict[str, Any]:
-        text = request.problem.prompt
-        if self.endpoint == "chat" or self.codebook is None:
+        text, chat = request.problem.prompt, request.problem.chat
+        if self._endpoint(request) == "chat":
             return {"messages": [{"role": "user", "content": text}]}
-        self.prompts[request.id] = ids = self.codebook.prompt(text)
-        return {"prompt": ids if self.dialect.token_prompts else self.codebook.rendered(text)}
+        if self.codebook is None:
+            return {"prompt": text}
+        self.prompts[request.id] = ids = self.codebook.prompt(text, chat)
+        return {"prompt": ids if self.dialect.token_prompts else self.codebook.rendered(text, chat)}
 
     def completion(self, stream: Stream, request: Request) -> Completion:
         """What a stream said of its request. Raises ServerError if that makes no sense."""
         reply = read(stream.reads)
         # a chat's template is the server's own
         prompt = self.prompts.get(request.id) or list(reply.prompt_ids or ()) or None
-        self._check_prompt(reply, prompt)
+        self._check_prompt(reply, prompt, request)
         self.tally.add(reply, len(prompt) if prompt else None, self.codebook)
         counts = token_counts(reply, self.codebook, self.dialect.token_chunks)
         times = tuple(chain.from_iterable(map(repeat, reply.times, counts)))
         visible = self._visible(reply, prompt, counts, request)
         return Completion(
             request_id=request.id,
-            text=whole_text(reply, self.codebook),
+            text=cut(whole_text(reply, self.codebook), request.problem.stop),
             prompt_tokens=self._prompt_tokens(reply, prompt, request),
             output_tokens=len(times),
             thinking_tokens=len(times) if visible is None else visible,
@@ -153,11 +163,11 @@ class Asker:
         if reply.prompt_tokens is not None:
             return reply.prompt_tokens
         if prompt is None and self.codebook is not None:
-            prompt = self.codebook.prompt(request.problem.prompt)
+            prompt = self.codebook.prompt(request.problem.prompt, request.problem.chat)
         return len(prompt or ())
 
-    def _check_prompt(self, reply: Reply, prompt: list[int] | None) -> None:
-        sent_ids = self.endpoint == "completions" and self.dialect.token_prompts
+    def _check_prompt(self, reply: Reply, prompt: list[int] | None, request: Request) -> None:
+        sent_ids = self._endpoint(request) == "completions" and self.dialect.token_prompts
         if sent_ids and prompt and reply.prompt_tokens not in (None, len(prompt)):
             raise ServerError(
                 f"the server counts {reply.prompt_tokens} prompt tokens where {len(prompt)} were "
@@ -176,5 +186,5 @@ class Asker:
     def _opened(self, request: Request) -> bool:
         if self.codebook is None:
             return False
-        tail = self.codebook.rendered(request.problem.prompt)[-40:]
+        tail = self.codebook.rendered(request.problem.prompt, request.problem.chat)[-40:]
         return THINK_OPEN in tail.rpartition(THINK_CLOSE)[2]

@@ -22,9 +22,10 @@ SHOWN = 600  # characters of an error page
 
 @dataclass(frozen=True)
 class Job:
-    """One request, ready to be sent. ``arrival`` None: when a slot opens."""
+    """One request, ready to be sent to ``path``. ``arrival`` None: when a slot opens."""
 
     index: int
+    path: str
     body: bytes
     arrival: float | None
 
@@ -67,7 +68,7 @@ Event = Stream | Scrape | Ended
 class Rules:
     """How a load is sent. ``metrics``: the page that is read meanwhile, if any."""
 
-    url: str
+    base_url: str
     concurrency: int | None
     stall_timeout: float
     metrics: str | None
@@ -131,7 +132,7 @@ class Exchange:
 
         try:
             async with self._http.post(
-                self._rules.url, data=job.body, trace_request_ctx=sent
+                f"{self._rules.base_url}{job.path}", data=job.body, trace_request_ctx=sent
             ) as response:
                 if response.status != 200:
                     page = (await response.text(errors="replace"))[:SHOWN]

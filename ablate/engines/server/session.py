@@ -109,7 +109,7 @@ class ServerSession(Session):
     ) -> None:
         """Read and report what the client's thread brings, as it comes."""
         rules = Rules(
-            url=f"{self._client.base_url}{self._asker.path}",
+            base_url=self._client.base_url,
             concurrency=load.concurrency,
             stall_timeout=self._options.stall_timeout,
             metrics=f"{self._client.root}{self._metrics}" if self._metrics else None,
