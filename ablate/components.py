@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ablate.arrivals import Arrival
@@ -61,6 +62,17 @@ class Components:
         name = str(recipe.workload.get("arrival", "batch"))
         arrival: Arrival | None = self._component("arrival", name, options, "workload")
         return arrival
+
+    def fits(self, arrival: Arrival, domains: Iterable[Domain], samples: int) -> None:
+        """Whether a trial's requests have arrivals: a recorded trace may be too short."""
+        try:
+            problems = sum(len(problems_of(domain)) for domain in domains)
+        except Exception:  # reported where the domain was built
+            return
+        try:
+            arrival.offsets(problems * samples, Random(0))
+        except ValueError as error:
+            self.problem(f"workload: {error}")
 
     def domains(self, recipe: Recipe) -> dict[str, Domain]:
         found = {n: self._domain(n, self._asked(n, recipe)) for n in recipe.domains}

@@ -76,13 +76,17 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One answer to be generated. ``arrival`` None: sent when a slot of the closed loop opens."""
+    """One answer to be generated.
+
+    ``arrival`` None: it arrives ``pause`` seconds after a slot of the closed loop has opened.
+    """
 
     id: str
     problem: Problem
     sample: int
     seed: int
     arrival: float | None = None
+    pause: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,8 @@ class Load:
 class Completion:
     """What an engine returns for one request. ``token_times`` has one entry per output token.
 
-    ``arrival`` is the scheduled arrival (open loop) or the moment the slot opened (closed loop);
+    ``arrival`` is the scheduled arrival (open loop), or the moment the slot opened and its user had
+    thought (closed loop);
     ``dispatched`` is when the engine got the request. ``first_visible`` is when the first token
     after the reasoning came, None if none came. ``cached_tokens`` counts prompt tokens that a
     prefix cache spared.
