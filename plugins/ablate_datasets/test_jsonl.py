@@ -39,7 +39,7 @@ def test_fields_are_named(tmp_path: Path) -> None:
     )
     assert domain.grade(one, r"\boxed{2}", "stop").outcome == "correct"
     assert domain.grade(one, "two", "stop").outcome == "unparsed"
-    assert domain.statement.startswith("x.jsonl (test split, sha256 ")
+    assert domain.statement.startswith("x.jsonl (sha256 ")
     assert "numeric" in domain.statement
 
 

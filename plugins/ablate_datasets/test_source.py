@@ -153,8 +153,10 @@ def test_what_was_read_is_told(tmp_path: Path) -> None:
     digest = provenance(source(path)).sha256
     assert digest is not None
     assert told == {
-        f"{n} (test split, sha256 {digest[:12]})" for n in ("test.jsonl", tmp_path.name)
+        f"test.jsonl (sha256 {digest[:12]})",
+        f"{tmp_path.name} (test split, sha256 {digest[:12]})",
     }
+    assert str(provenance(source(tmp_path / "none.jsonl"))) == "none.jsonl"
 
 
 def test_huge_rows_are_read_quickly(tmp_path: Path) -> None:
