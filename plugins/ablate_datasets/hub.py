@@ -16,6 +16,10 @@ from ablate_datasets import local
 if TYPE_CHECKING:
     from ablate_datasets.source import Source
 
+INSTEAD = (
+    "run once with a connection ('ablate plan RECIPE' is enough), or set path: to a local copy"
+)
+
 # By name: the library that huggingface_hub speaks HTTP with differs between its versions.
 UNREACHABLE = frozenset({"TransportError", "ConnectionError", "Timeout", "TimeoutError"})
 
@@ -66,14 +70,14 @@ def _split(source: Source, commit: str) -> Iterator[Mapping[str, Any]]:
 def _explained(error: Exception, source: Source) -> str:
     causes = list(_causes(error))
     if any(isinstance(e, errors.OfflineModeIsEnabled) for e in causes):
-        return f"{source.id} is not in the cache and HF_HUB_OFFLINE is set: {_instead('unset it')}"
+        return f"{source.id} is not in the cache, and HF_HUB_OFFLINE is set: unset it, {INSTEAD}"
     words = next((w for e in causes if (w := _refused(e, source))), None)
     if words:
         return words
     if any(c.__name__ in UNREACHABLE for e in causes for c in type(e).__mro__):
         return (
             f"cannot reach {constants.ENDPOINT} to fetch the data set {source.id} "
-            f"({_first_line(causes[-1])}): {_instead('run once with a connection')}"
+            f"({_first_line(causes[-1])}): {INSTEAD}"
         )
     return f"the data set {source.id} cannot be fetched: {_first_line(error)}"
 
@@ -115,10 +119,6 @@ def _misnamed(said: str, source: Source) -> str | None:
             f"{did_you_mean(source.split, known)}"
         )
     return None
-
-
-def _instead(first: str) -> str:
-    return f"{first} ('ablate plan RECIPE' is enough), or set path: to a local copy"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
