@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +25,26 @@ INSTEAD = (
 UNREACHABLE = frozenset({"TransportError", "ConnectionError", "Timeout", "TimeoutError"})
 
 
-def fetch(source: Source) -> tuple[str, Iterable[Mapping[str, Any]]]:
-    """Commit and rows. Raises RecipeError saying why they cannot be had and what to do about it.
+def fetch(source: Source) -> tuple[str, Iterator[Mapping[str, Any]]]:
+    """Commit and rows, the latter as they are asked for: some data sets are larger than memory.
 
     Asking for the commit first and for the rows at that commit makes what is recorded what is read.
+    Raises RecipeError saying why something cannot be had and what to do about it.
     """
+    with _explaining(source):
+        commit = str(HfApi().dataset_info(source.id, revision=source.revision).sha)
+    return commit, _rows(source, commit)
+
+
+def _rows(source: Source, commit: str) -> Iterator[Mapping[str, Any]]:
+    with _explaining(source):
+        yield from _files(source, commit) if source.files else _split(source, commit)
+
+
+@contextmanager
+def _explaining(source: Source) -> Iterator[None]:
     try:
-        info = HfApi().dataset_info(source.id, revision=source.revision)
-        commit = str(info.sha)
-        return commit, list(_files(source, commit) if source.files else _split(source, commit))
+        yield
     except RecipeError:
         raise
     except Exception as error:  # datasets passes on whatever the readers of its formats raise
@@ -79,7 +91,8 @@ def _explained(error: Exception, source: Source) -> str:
             f"cannot reach {constants.ENDPOINT} to fetch the data set {source.id} "
             f"({_first_line(causes[-1])}): {INSTEAD}"
         )
-    return f"the data set {source.id} cannot be fetched: {_first_line(error)}"
+    said = dict.fromkeys(map(_first_line, (error, causes[-1])))
+    return f"the data set {source.id} cannot be fetched: {': '.join(said)}"
 
 
 def _refused(error: BaseException, source: Source) -> str | None:
@@ -100,7 +113,8 @@ def _refused(error: BaseException, source: Source) -> str | None:
         )
     if isinstance(error, errors.HFValidationError):
         return f"{source.id!r} is not the name of a data set: it must be OWNER/NAME"
-    if isinstance(error, errors.RemoteEntryNotFoundError):
+    absent = isinstance(error, errors.EntryNotFoundError)
+    if absent and not isinstance(error, errors.LocalEntryNotFoundError):  # that one: no connection
         return f"the data set {source.id} does not have all of {', '.join(source.files)}"
     return _misnamed(str(error), source) if isinstance(error, ValueError) else None
 
