@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from random import Random
 
 
 @dataclass(frozen=True)
 class Arrival(ABC):
-    """Base of arrival processes: fields are the options of the recipe's ``workload``."""
+    """Base of arrival processes: fields are the options of the recipe's ``workload``.
+
+    ``turns``: how many problems are asked one after the other in one chat, each with those before
+    it and their right answers as its history, so that a prefix cache has something to share.
+    """
+
+    turns: int = field(default=1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        at_least_one("turns", self.turns)
 
     @property
     @abstractmethod
@@ -42,6 +51,7 @@ class OpenLoop(Arrival):
     concurrency: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.concurrency is not None:
             at_least_one("concurrency", self.concurrency)
 
