@@ -36,7 +36,7 @@ def _progress(info: RunInfo, arms: Mapping[str, ArmData]) -> Iterator[str]:
     if any("max_request_rate" in t.result.counters for a in arms.values() for t in a.good.values()):
         yield (
             "Each trial was measured at the highest request rate that kept the bounds of slo "
-            "(workload.find); arms had different loads, so compare their rates, not their latencies."
+            "(workload.find). Arms had different loads: compare rates, not latencies."
         )
 
 
