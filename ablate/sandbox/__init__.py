@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ablate.sandbox.limits import Limits, Ran, SandboxError
-from ablate.sandbox.runner import run_calls, run_inputs, run_tests, unavailable
+from ablate.sandbox.runner import run_calls, run_inputs, run_tests
+from ablate.sandbox.starting import unavailable
 
 __all__ = ["Limits", "Ran", "SandboxError", "run_calls", "run_inputs", "run_tests", "unavailable"]

@@ -130,13 +130,13 @@ for kind in (resource.RLIMIT_AS, resource.RLIMIT_NPROC, resource.RLIMIT_CORE):
     "recursion in C": """
 sys.setrecursionlimit(10**9)
 x = []
-for _ in range(10**6): x = [x]
+for _ in range(10**5): x = [x]
 repr(x)
 """,
     "a zip bomb": """
 import zlib
-bomb = zlib.compress(zlib.compress(b"x" * (1 << 28)))
-harmed = len(zlib.decompress(zlib.decompress(bomb)) * 16) > 0
+bomb = zlib.compress(zlib.compress(b"x" * (1 << 24)))
+harmed = len(zlib.decompress(zlib.decompress(bomb)) * 64) > 0
 """,
     "a source nested too deep": "exec('(' * 10**5 + ')' * 10**5)\nharmed = True",
     "reading what is not there": "harmed = sys.stdin.read() != '' or os.read(0, 1) != b''",
@@ -260,12 +260,19 @@ forge()
     "a jump past the tests": """
 frame = sys._getframe().f_back
 def trace(frame, event, arg):
-    if event == 'line': frame.f_lineno = 7
+    if event == 'line': frame.f_lineno = 8
     return trace
 frame.f_trace = trace
 sys.settrace(trace)
 """,
-    "a jump without a trace": "sys._getframe().f_back.f_lineno = 7",
+    "a jump by monitoring": """
+def look(code, line):
+    sys._getframe(1).f_lineno = 8
+sys.monitoring.use_tool_id(1, 'x')
+sys.monitoring.register_callback(1, sys.monitoring.events.LINE, look)
+sys.monitoring.set_events(1, sys.monitoring.events.LINE)
+""",
+    "a jump without a trace": "sys._getframe().f_back.f_lineno = 8",
     "a handler of signals": """
 def look(number, frame): secrets(frame.f_locals.values())
 signal.signal(signal.SIGALRM, look)

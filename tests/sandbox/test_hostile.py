@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ class Aftermath:
 
 
 @pytest.fixture(scope="module")
-def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
+def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Aftermath:
     secret = tmp_path_factory.mktemp("host") / "file"
     secret.write_text("a secret of the host", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.MonkeyPatch.context() as patch:
@@ -56,7 +56,7 @@ def aftermath(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aftermath]:
             connected = bool(listener.accept())
         except BlockingIOError:
             connected = False
-    yield Aftermath(ran, secret, connected)
+    return Aftermath(ran, secret, connected)
 
 
 @pytest.mark.parametrize("name", [*HARM, *FORGED])
