@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ablate.arrivals import Arrival
@@ -61,9 +63,27 @@ class Components:
         arrival: Arrival | None = self._component("arrival", name, options, "workload")
         return arrival
 
+    def fits(self, arrival: Arrival, domains: Iterable[Domain], samples: int) -> None:
+        """Whether a trial's requests have arrivals: a recorded trace may be too short."""
+        try:
+            problems = sum(len(problems_of(domain)) for domain in domains)
+        except Exception:  # reported where the domain was built
+            return
+        try:
+            arrival.offsets(problems * samples, Random(0))
+        except ValueError as error:
+            self.problem(f"workload: {error}")
+
     def domains(self, recipe: Recipe) -> dict[str, Domain]:
-        found = {n: self._domain(n, options) for n, options in recipe.domains.items()}
+        found = {n: self._domain(n, self._asked(n, recipe)) for n in recipe.domains}
         return {name: domain for name, domain in found.items() if domain}
+
+    def _asked(self, name: str, recipe: Recipe) -> Mapping[str, Any]:
+        """A domain's options, with the recipe's protocol if it takes one and names none."""
+        options = recipe.domains[name]
+        known = self.installed.registry.all("domain").get(name)
+        takes = known is not None and any(f.name == "protocol" for f in fields(known))
+        return {"protocol": recipe.protocol, **options} if takes and recipe.protocol else options
 
     def model(self, recipe: Recipe, engine: Engine | None) -> ModelSpec:
         """The model, its name and files checked; an empty one where they are wrong."""

@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 from ablate.errors import RecipeError, did_you_mean
 from ablate.models import DTYPES, ModelConfig
 from ablate.options import build, escape
-from ablate.schema import CLAIM_METRICS, MARGINS, SLO, Design, Keys
+from ablate.schema import CLAIM_METRICS, MARGINS, SAMPLING_OF, SLO, Design, Keys
 from ablate.sections import SectionReader
-from ablate.types import Claim, Sampling
+from ablate.types import Claim, Protocol, Sampling
 from ablate.yamlfile import Tree, override, read_yaml, resolve
 
 __all__ = ["ModelConfig", "Recipe", "load_recipe", "parse", "resolved_yaml", "to_tree"]
@@ -28,7 +28,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 class Recipe:
     """A validated recipe. Mappings hold plain values; components are built by the planner.
 
-    ``engine``: (name, options). ``domains`` and ``workload`` options are still unvalidated here.
+    ``engine``: (name, options). ``protocol``: that of domains that have one and name none.
+    ``domains`` and ``workload`` options are still unvalidated here.
     ``factors``: factor -> its levels, each a mapping of plugin -> options, or ``set`` -> keys.
     ``slo``: seconds. ``timeout``: seconds a trial may take. ``warmup``: requests run before
     measuring. ``floor``: repeat the baseline for the noise floor. ``executor``: (name, options);
@@ -39,6 +40,7 @@ class Recipe:
     model: ModelConfig
     domains: Mapping[str, Mapping[str, Any]]
     engine: tuple[str, Mapping[str, Any]] = ("local", {})
+    protocol: Protocol | None = None
     sampling: Sampling = field(default_factory=Sampling)
     workload: Mapping[str, Any] = field(default_factory=lambda: {"arrival": "batch"})
     factors: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
@@ -78,7 +80,7 @@ def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]
 
     ``base``: the folder that relative paths start from.
     """
-    given = {k: v for k, v in tree.items() if v is not None}
+    given = _with_protocol({k: v for k, v in tree.items() if v is not None})
     keys, problems = build(Keys, given, "")
     read = SectionReader(base)
     model = read.model(given.get("model", {"id": ""}))
@@ -98,6 +100,7 @@ def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]
         model=model,
         domains=domains,
         engine=engine,
+        protocol=keys.protocol,
         sampling=keys.sampling,
         workload=workload,
         factors=factors,
@@ -114,6 +117,15 @@ def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]
         base=base,
     )
     return recipe, value_problems(recipe)
+
+
+def _with_protocol(given: dict[str, Any]) -> dict[str, Any]:
+    """The protocol's way of drawing tokens, where the recipe leaves it open."""
+    sampling = given.get("sampling", {})
+    usual = next((of for p, of in SAMPLING_OF.items() if p == given.get("protocol")), None)
+    if usual is None or not isinstance(sampling, Mapping):
+        return given  # nothing to do, or something wrong that is found below
+    return {**given, "sampling": {**usual, **sampling}}
 
 
 def value_problems(recipe: Recipe) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ablate.models import DTYPES, ModelConfig
 from ablate.options import Option, describe
-from ablate.types import Claim, Sampling
+from ablate.types import Claim, Protocol, Sampling
 
 Design = Literal["factorial", "fractional", "one-at-a-time", "leave-one-out", "cumulative"]
 
@@ -36,6 +36,15 @@ class Keys:
     )
     name: str = _key("Names the run's folder.", default="")
     engine: Any = _key("The engine: a name, or `{name: {option: value}}`.", default="local")
+    protocol: Protocol | None = _key(
+        "How data sets are asked and graded, and what `sampling` is where the recipe leaves it "
+        "open. `reasoning`: chat template, final answer in `\\boxed{}`, read after `</think>`; "
+        "temperature 0.6, top-p 0.95, at most 32,768 tokens. `lm_eval`: as lm-evaluation-harness "
+        "does, prompts, examples, stop texts and filters; greedy, each task with its own limit of "
+        "tokens. A domain may have another (`domains.gsm8k.protocol`). Not given: each domain's "
+        "own, and the defaults of `sampling`.",
+        default=None,
+    )
     sampling: Sampling = _key("How tokens are drawn, see below.", default_factory=Sampling)
     workload: Any = _key(
         "When requests arrive: `arrival` names the process, the other keys are its options, such "
@@ -93,6 +102,13 @@ class Keys:
     )
 
 
+SAMPLING_OF: Mapping[Protocol, Mapping[str, Any]] = {
+    "reasoning": {"temperature": 0.6, "top_p": 0.95, "max_tokens": 32768},
+    "lm_eval": {"temperature": 0.0, "top_p": 1.0, "max_tokens": 32768},
+}
+"""What a protocol makes of ``sampling`` where the recipe does not say."""
+
+
 CLAIM_METRICS: tuple[str, ...] = (
     "accuracy",
     "throughput",
@@ -144,8 +160,8 @@ A recipe is YAML. `ablate run RECIPE key=value …` sets keys from the command l
 (`sampling.max_tokens=1024`, `factors.weights[0].awq.bits=3`, `domains.logic.limit=8`), values are
 YAML, and a value replaces what the key had. `${oc.env:VAR}` and `${oc.env:VAR,default}` stand for
 environment variables, `${sampling.max_tokens}` for another key of the recipe. Values that begin
-with `./`, `../` or `~/`, and a `model` that is a folder beside the recipe, are paths relative to
-the recipe's folder.
+with `./`, `../` or `~/`, the `path` and `train_path` of domains and workloads, and a `model` that
+is a folder beside the recipe, are paths relative to the recipe's folder.
 """
 
 
@@ -155,6 +171,7 @@ FORMS: Mapping[str, tuple[str, str | None]] = {
     "domains": ("a mapping or a list", None),
     "name": ("text", "the file's name"),
     "engine": ("text or a mapping", "`local`"),
+    "protocol": ("one of 'reasoning', 'lm_eval'", "none"),
     "sampling": ("a mapping", "see below"),
     "workload": ("a mapping", "`{arrival: batch}`"),
     "factors": ("a mapping of lists", "none: the baseline alone"),

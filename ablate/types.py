@@ -76,13 +76,17 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Request:
-    """One answer to be generated. ``arrival`` None: sent when a slot of the closed loop opens."""
+    """One answer to be generated.
+
+    ``arrival`` None: it arrives ``pause`` seconds after a slot of the closed loop has opened.
+    """
 
     id: str
     problem: Problem
     sample: int
     seed: int
     arrival: float | None = None
+    pause: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,8 @@ class Load:
 class Completion:
     """What an engine returns for one request. ``token_times`` has one entry per output token.
 
-    ``arrival`` is the scheduled arrival (open loop) or the moment the slot opened (closed loop);
+    ``arrival`` is the scheduled arrival (open loop), or the moment the slot opened and its user had
+    thought (closed loop);
     ``dispatched`` is when the engine got the request. ``first_visible`` is when the first token
     after the reasoning came, None if none came. ``cached_tokens`` counts prompt tokens that a
     prefix cache spared.
@@ -348,7 +353,8 @@ class RunInfo:
 
     ``slo``: bounds in seconds by metric (``ttft``, ``tpot``, ``e2e_latency``). ``margins``: the
     largest loss still accepted, by metric. ``claims``: the recipe's statements to be tested.
-    ``sampling``: how tokens were drawn, empty where that is not known.
+    ``sampling``: how tokens were drawn, empty where that is not known. ``statements``: how domains
+    asked and graded, by domain, in their own words.
     """
 
     name: str
@@ -365,6 +371,7 @@ class RunInfo:
     environment: Mapping[str, Any] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    statements: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def baseline(self) -> ArmInfo:

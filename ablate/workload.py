@@ -23,10 +23,12 @@ def build_load(arm: Arm, block: int) -> Load:
     Random(f"{seed}/order/{block}/{arm.info.replicate}").shuffle(asked)
     offsets = arm.arrival.offsets(len(asked), Random(f"{seed}/arrivals/{block}"))
     arrivals = offsets if offsets is not None else [None] * len(asked)
+    thinking = arm.arrival.pauses(len(asked), Random(f"{seed}/pauses/{block}"))
+    pauses = thinking if thinking is not None else [0.0] * len(asked)
     return Load(
         requests=tuple(
-            _request(arm, block, problem, sample, arrival)
-            for (problem, sample), arrival in zip(asked, arrivals, strict=True)
+            _request(arm, block, problem, sample, arrival, pause)
+            for (problem, sample), arrival, pause in zip(asked, arrivals, pauses, strict=True)
         ),
         concurrency=arm.arrival.in_flight,
     )
@@ -37,9 +39,12 @@ def _asked(arm: Arm) -> list[tuple[Problem, int]]:
     return [(p, sample) for p in problems for sample in range(arm.recipe.sampling.samples)]
 
 
-def _request(arm: Arm, block: int, problem: Problem, sample: int, arrival: float | None) -> Request:
+def _request(
+    arm: Arm, block: int, problem: Problem, sample: int, arrival: float | None, pause: float
+) -> Request:
     name = f"{problem.domain}/{problem.id}#{sample}"
-    return Request(name, problem, sample, _seed(arm.recipe.sampling.seed, block, name), arrival)
+    seed = _seed(arm.recipe.sampling.seed, block, name)
+    return Request(name, problem, sample, seed, arrival, pause)
 
 
 def _seed(seed: int, block: int, request: str) -> int:

@@ -60,6 +60,17 @@ class TestReading:
         assert recipe.slo == {"ttft": 0.2, "tpot": 0.05, "e2e_latency": 1.5}
         assert recipe.timeout == 120
 
+    def test_a_protocol_says_how_tokens_are_drawn(self, write_recipe: WriteRecipe) -> None:
+        file = write_recipe(SMALL + "protocol: reasoning\nsampling: {max_tokens: 100}\n")
+        recipe = load_recipe(file)
+        assert recipe.sampling == Sampling(temperature=0.6, top_p=0.95, max_tokens=100)
+        harness = load_recipe(file, ["protocol=lm_eval", "sampling.top_p=0.9"])
+        assert harness.sampling == Sampling(top_p=0.9, max_tokens=100)
+        copy = write_recipe(resolved_yaml(harness))
+        assert load_recipe(copy) == harness
+        (problem,) = problems_of(file, "protocol=reason")
+        assert problem.startswith("protocol: must be one of 'reasoning', 'lm_eval'")
+
     def test_overrides_reach_every_place(self, write_recipe: WriteRecipe) -> None:
         text = SMALL + "factors: {w: [{awq: {bits: 4}}], t: [{set: {sampling.max_tokens: 9}}]}"
         recipe = load_recipe(
@@ -102,7 +113,7 @@ class TestReading:
         (tmp_path / "beside").mkdir()
         text = """
             model: ./big
-            domains: {logic: {file: ../data.jsonl}}
+            domains: {logic: {file: ../data.jsonl}, jsonl: {path: data.jsonl}}
             factors:
               decode: [{draft: {model: beside}}, {draft: {model: org/small}}]
               size: [{set: {model: ./other}}]
@@ -110,6 +121,7 @@ class TestReading:
         recipe = load_recipe(write_recipe(text))
         assert recipe.model.id == str(tmp_path / "big")
         assert recipe.domains["logic"]["file"] == str(tmp_path.parent / "data.jsonl")
+        assert recipe.domains["jsonl"]["path"] == str(tmp_path / "data.jsonl")
         drafts = [level["draft"]["model"] for level in recipe.factors["decode"]]
         assert drafts == [str(tmp_path / "beside"), "org/small"]
         assert recipe.factors["size"][0]["set"]["model"] == str(tmp_path / "other")

@@ -47,6 +47,7 @@ def to_markdown(results: Mapping[str, Any]) -> str:
         *_section("What each optimization did", _bullets(evidence_lines(results))),
         *_section("Failed trials", _bullets(failure_lines(results))),
         *_section("Recipe", _recipe(results)),
+        *_section("How problems are asked", _bullets(_pairs(results["run"]["statements"]))),
         *_section("Environment", _bullets(_pairs(results["environment"]))),
         *_section("Methods", METHODS.strip()),
     ]

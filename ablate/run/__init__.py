@@ -108,5 +108,12 @@ def _info(plan: Plan) -> RunInfo:
         requests_per_trial=len(build_load(plan.arms[0], 0).requests),
         margins=recipe.margins,
         slo=recipe.slo,
+        statements=_statements(plan),
         environment={**environment(), "executor": recipe.executor[0]},
     )
+
+
+def _statements(plan: Plan) -> dict[str, str]:
+    """How the domains ask, by domain; levels that change it have their settings in the report."""
+    domains = plan.arms[0].domains
+    return {name: domain.statement for name, domain in domains.items() if domain.statement}

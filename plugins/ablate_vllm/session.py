@@ -118,6 +118,7 @@ class VllmSession(Session):
                     "prompt": prompts[r.id],
                     "seed": r.seed if drawn else None,
                     "arrival": r.arrival,
+                    "pause": r.pause,
                     "max_tokens": sampling.limit(r.problem),
                     "stop": list(r.problem.stop),
                 }

@@ -96,6 +96,7 @@ class Asker:
                 PATHS[self._endpoint(request)],
                 json.dumps(self._body(request)).encode(),
                 request.arrival,
+                request.pause,
             )
             for i, request in enumerate(load.requests)
         ]

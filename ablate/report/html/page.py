@@ -28,6 +28,7 @@ from ablate.report.markdown import METHODS
 from ablate.report.sheets import sheets
 from ablate.types import RunInfo, Trial
 
+HEADS = {"statements": "how problems are asked"}
 _ASSETS = files(__package__) / "assets"
 
 
@@ -123,7 +124,7 @@ def _problems(results: Mapping[str, Any]) -> int:
 def _recipe(results: Mapping[str, Any]) -> dict[str, Any]:
     left_out = ("name", "created", "trials_ended", "trials_planned", "complete")
     return {
-        key.replace("_", " "): value
+        HEADS.get(key, key.replace("_", " ")): value
         for key, value in results["run"].items()
         if key not in left_out and value not in (None, {}, [], ())
     }
