@@ -13,8 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from ablate.sandbox import Limits, SandboxError, run_calls, run_inputs, run_tests, unavailable
-from ablate.sandbox import seccomp, starting
+from ablate.sandbox import (
+    Limits,
+    SandboxError,
+    run_calls,
+    run_inputs,
+    run_tests,
+    seccomp,
+    starting,
+    unavailable,
+)
 
 ROOT = Path(__file__).parents[2]
 LIMITS = Limits(cpu=2, wall=30)

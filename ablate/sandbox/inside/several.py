@@ -82,7 +82,6 @@ def _by_call(result: Iterator[Line]) -> Iterator[Line]:
 def _child(
     request: Request, names: dict[str, Any], program: str, given: Any, output: int, words: int
 ) -> NoReturn:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (request["output"], request["output"]))
     code = RAISED
     try:
         (_feed if request["mode"] == "inputs" else _call)(request, names, program, given, output)
@@ -105,6 +104,7 @@ def _feed(request: Request, names: dict[str, Any], program: str, given: str, out
         text.flush()
         os.dup2(text.fileno(), 0)
     os.lseek(0, 0, os.SEEK_SET)
+    _limit_output(request)
     os.dup2(output, 1)
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), encoding="utf-8")
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w")), encoding="utf-8")
@@ -117,6 +117,7 @@ def _feed(request: Request, names: dict[str, Any], program: str, given: str, out
 def _call(
     request: Request, names: dict[str, Any], program: str, given: list[str], output: int
 ) -> None:
+    _limit_output(request)
     hard = 2 * request["cpu"] * (len(given) + 1)
     resource.setrlimit(resource.RLIMIT_CPU, (request["cpu"] + 1, hard))
     exec(compile(program, PROGRAM, "exec", dont_inherit=True), names)  # noqa: S102
@@ -128,6 +129,10 @@ def _call(
         result = function(*map(json.loads, arguments.split("\n")))
         result = list(result) if isinstance(result, tuple) else result
         os.write(output, json.dumps(plain(result)).encode() + b"\n")
+
+
+def _limit_output(request: Request) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (request["output"], request["output"]))
 
 
 def plain(value: Any) -> Any:
