@@ -14,19 +14,9 @@ from ablate_datasets.math500 import Math500
 from ablate_datasets.mbpp import Mbpp
 from ablate_datasets.mmlu_pro import MmluPro
 
-BUILT_IN = (
-    Gsm8k,
-    Math500,
-    Aime24,
-    Aime25,
-    Gpqa,
-    MmluPro,
-    Bbh,
-    Jsonl,
-    HumanEval,
-    Mbpp,
-    LiveCodeBench,
-)
+MATHEMATICS = (Gsm8k, Math500, Aime24, Aime25)
+PROGRAMS = (HumanEval, Mbpp, LiveCodeBench)
+BUILT_IN = (*MATHEMATICS, Gpqa, MmluPro, Bbh, *PROGRAMS, Jsonl)
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""LiveCodeBench's rows in the cache: gigabytes of tests, so each problem's lie in a file of its own.
+"""LiveCodeBench's rows in the cache: gigabytes of tests, each problem's in a file of its own.
 
 Reading the problems then takes megabytes; a grader reads the tests of the problem that it grades.
 """

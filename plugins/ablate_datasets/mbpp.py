@@ -46,12 +46,8 @@ class Mbpp(ProgramDomain):
 
     def __post_init__(self) -> None:
         if self.protocol == "lm_eval" and self.subset != "full":
-            raise RecipeError(
-                [
-                    "lm-evaluation-harness has no task for mbpp's sanitized subset: use protocol "
-                    "reasoning, or subset full"
-                ]  # fmt: skip
-            )
+            problem = "lm-evaluation-harness has no task for mbpp's sanitized subset: use protocol "
+            raise RecipeError([f"{problem}reasoning, or subset full"])
 
     @property
     def statement(self) -> str:

@@ -1,4 +1,4 @@
-"""HumanEval, MBPP and LiveCodeBench on made-up rows: what is asked, what is run, what is refused."""
+"""HumanEval, MBPP and LiveCodeBench on made-up rows: what is asked, run, and refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import json
 import pickle
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ ADD = {
     ),
     "entry_point": "add",
 }
-MBPP = {
+MBPP: dict[str, Any] = {
     "task_id": 11,
     "text": "Write a function to double a number.",
     "code": "def double(x):\r\n  return 2 * x",
@@ -60,8 +60,8 @@ SANITIZED = {
 }
 
 
-def tests_as_published(tests: Sequence[Mapping[str, str]], protocol: int = 4) -> str:
-    pickled = pickle.dumps(json.dumps(tests), protocol)
+def packed(tests: Sequence[Mapping[str, str]], version: int = 4) -> str:
+    pickled = pickle.dumps(json.dumps(tests), version)
     return base64.b64encode(zlib.compress(pickled)).decode()
 
 
@@ -78,7 +78,7 @@ def contest(name: str, **fields: Any) -> dict[str, Any]:
         "starter_code": "",
         "difficulty": "medium",
         "public_test_cases": json.dumps([case]),
-        "private_test_cases": tests_as_published(hidden),
+        "private_test_cases": packed(hidden),
         "metadata": "{}",
         **fields,
     }
@@ -89,13 +89,11 @@ CALLED = contest(
     platform="leetcode",
     contest_date="2023-08-21T00:00:00",
     difficulty="hard",
-    starter_code="class Solution:\n    def pair(self, xs: List[int], y: int) -> List[int]:\n        ",
+    starter_code="class Solution:\n    def pair(self, xs: List[int], y: int):\n        ",
     public_test_cases=json.dumps(
         [{"input": "[1, 2]\n3", "output": "[1, 3]", "testtype": "functional"}]
     ),
-    private_test_cases=tests_as_published(
-        [{"input": "[4]\n5", "output": "[4, 5]", "testtype": "functional"}]
-    ),
+    private_test_cases=packed([{"input": "[4]\n5", "output": "[4, 5]", "testtype": "functional"}]),
     metadata=json.dumps({"func_name": "pair"}),
 )
 
@@ -106,9 +104,8 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "cache"))
-    yield
 
 
 @pytest.fixture
@@ -137,7 +134,7 @@ def test_humaneval_by_chat(humaneval: HumanEval) -> None:
         f"```python\n{ADD['prompt']}    return sum(xs)\n```",
         "```python\n    return sum(xs)\n```",
         f"~~~py\n{function}\n~~~",
-        f"1. So:\n   ```python\n{function.replace('def', '   def').replace('    r', '       r')}\n   ```",
+        "1. So:\n   ```python\n   def add(xs):\n       return sum(xs)\n   ```",
         f"```python\n{function}",
         function,
     ):
@@ -276,16 +273,16 @@ def test_contests_by_release_and_day(contests: LiveCodeBench) -> None:
     assert ids(replace(contests, release="release_v1")) == {"livecodebench-abc1_a"}
     assert ids(replace(contests, since="2023-08-22")) == {"livecodebench-abc1_a"}
     assert ids(replace(contests, until="2023-08-21")) == {"livecodebench-2727"}
-    with pytest.raises(RecipeError, match="does not hold test3.jsonl"):
+    with pytest.raises(RecipeError, match=r"does not hold test3\.jsonl"):
         ids(replace(contests, release="release_v3"))
     with pytest.raises(RecipeError, match="no contest of release_v2 lies within these days"):
         ids(replace(contests, since="2030-01-01"))
 
 
 @given(st.text(), st.integers(0, 5))
-def test_private_tests_are_read_without_unpickling(text: str, protocol: int) -> None:
+def test_private_tests_are_read_without_unpickling(text: str, version: int) -> None:
     tests = [{"input": text, "output": text}]
-    assert unpacked(tests_as_published(tests, protocol)) == tests
+    assert unpacked(packed(tests, version)) == tests
     assert unpacked(json.dumps(tests)) == tests
 
 
@@ -295,7 +292,7 @@ class Bomb:
 
 
 @pytest.mark.parametrize(
-    "packed",
+    "text",
     [
         "!",
         "",
@@ -307,9 +304,9 @@ class Bomb:
         base64.b64encode(zlib.compress(pickle.dumps("not JSON"))).decode(),
     ],
 )
-def test_what_is_no_pickled_text_is_refused(packed: str) -> None:
-    with pytest.raises(ValueError, match="."):
-        unpacked(packed)
+def test_what_is_no_pickled_text_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        unpacked(text)
 
 
 # Refusals
