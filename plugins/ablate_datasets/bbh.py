@@ -101,7 +101,7 @@ class Bbh(DatasetDomain):
     def __post_init__(self) -> None:
         if self.task == "all":
             return
-        names = (self.task,) if isinstance(self.task, str) else tuple(self.task or ())
+        names = tuple(self.task) if isinstance(self.task, (list, tuple)) else (self.task,)
         problems = [
             f"task: there is no task {name!r}.{did_you_mean(str(name), TASKS)}"
             for name in names

@@ -6,6 +6,7 @@ itself takes seconds.
 
 from __future__ import annotations
 
+import ast
 import re
 import warnings
 from functools import cache
@@ -50,6 +51,24 @@ def task_settings(file: str) -> dict[str, Any]:
     except OSError as error:
         raise RecipeError([_says_why(file, error)]) from None
     return dict(yaml.safe_load(text))
+
+
+def task_literal(task: str, function: str) -> Any:
+    """What a function in ``lm_eval/tasks/<task>/utils.py`` returns, where that is written out.
+
+    Nothing is run: some tasks fetch their metric from the hub when they are imported. Raises
+    RecipeError likewise.
+    """
+    try:
+        text = (_package() / f"tasks/{task}/utils.py").read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecipeError([_says_why(task, error)]) from None
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            last = node.body[-1]
+            if isinstance(last, ast.Return) and last.value is not None:
+                return ast.literal_eval(last.value)
+    raise RecipeError([f"lm-eval {harness_version()} has no {function} in task {task}: {INSTALL}"])
 
 
 def harness_version() -> str:
