@@ -29,7 +29,12 @@ GRACE = 30  # s after the wall limit, when a process that nobody ends ends itsel
 
 def unavailable() -> str | None:
     """Why code that a model wrote cannot be run here, and what to do; None if it can."""
-    return None if os.environ.get(ALLOW) == "1" else no_sandbox()
+    return None if no_sandbox_wanted() else no_sandbox()
+
+
+def no_sandbox_wanted() -> bool:
+    """Whether the user allows code to be run without one, where it cannot be had."""
+    return os.environ.get(ALLOW) == "1"
 
 
 @dataclass(frozen=True)
