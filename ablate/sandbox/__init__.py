@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from ablate.sandbox.limits import Limits, Ran, SandboxError
 from ablate.sandbox.runner import run_calls, run_inputs, run_tests
-from ablate.sandbox.starting import ALLOW, no_sandbox_wanted, unavailable
+from ablate.sandbox.starting import ALLOW, unavailable, unprotected
 
 __all__ = [
     "ALLOW",
     "Limits",
     "Ran",
     "SandboxError",
-    "no_sandbox_wanted",
     "run_calls",
     "run_inputs",
     "run_tests",
     "unavailable",
+    "unprotected",
 ]

@@ -29,11 +29,15 @@ GRACE = 30  # s after the wall limit, when a process that nobody ends ends itsel
 
 def unavailable() -> str | None:
     """Why code that a model wrote cannot be run here, and what to do; None if it can."""
-    return None if no_sandbox_wanted() else no_sandbox()
+    return None if _allowed() else no_sandbox()
 
 
-def no_sandbox_wanted() -> bool:
-    """Whether the user allows code to be run without one, where it cannot be had."""
+def unprotected() -> bool:
+    """Whether code is run without a sandbox: the user allows it, and none can be had."""
+    return _allowed() and no_sandbox() is not None
+
+
+def _allowed() -> bool:
     return os.environ.get(ALLOW) == "1"
 
 
