@@ -15,18 +15,20 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", *ROOT.glob("plugins/*/README.md")])
-MARK = re.compile(r"<!-- run(?: (slow))? -->")
+RUN = re.compile(r"<!-- run(?: (slow))? -->")
+FILE = re.compile(r"<!-- file: (\S+) -->")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of code. ``run``: what the comment before it asks for, if there is one."""
+    """A fenced block of code. ``run`` and ``file``: what the comment before it says, if any."""
 
     page: Path
     line: int
     language: str
     text: str
     run: str | None
+    file: str | None
 
     @property
     def place(self) -> str:
@@ -62,14 +64,23 @@ def anchors(page: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+def write_files(page: Path, folder: Path) -> None:
+    """Write the blocks of a page that stand for files."""
+    for block in _blocks(page):
+        if block.file:
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+
+
 def _blocks(page: Path) -> Iterator[Block]:
     before: Token | None = None
     for token in _tokens(page):
         if token.type == "fence":
-            mark = before and before.type == "html_block" and MARK.search(before.content)
+            comment = before.content if before and before.type == "html_block" else ""
+            run, file = RUN.search(comment), FILE.search(comment)
             language = token.info.split()[0] if token.info.strip() else ""
             line = (token.map or [0])[0] + 2  # of the block's first line, from 1
-            yield Block(page, line, language, token.content, (mark[1] or "quick") if mark else None)
+            wanted = (run[1] or "quick") if run else None
+            yield Block(page, line, language, token.content, wanted, file[1] if file else None)
         before = token
 
 

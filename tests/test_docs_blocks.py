@@ -1,7 +1,8 @@
 """What the documentation says works: links lead somewhere, code compiles and runs, recipes plan.
 
 ``<!-- run -->`` before a block of Python has it run here; the blocks of one page share a namespace.
-``<!-- run slow -->`` does so where the page takes more than a few seconds.
+``<!-- run slow -->`` does so where the page takes more than a few seconds. ``<!-- file: NAME -->``
+before a block says that it is what a file holds, which the page's recipes and code find there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import yaml
 from ablate import cli
 from ablate.errors import RecipeError
 from ablate.plan import plan_recipe
-from tests.markdown import PAGES, ROOT, Block, anchors, blocks, links
+from tests.markdown import PAGES, ROOT, Block, anchors, blocks, links, write_files
 
 SIGNATURE = re.compile(r"\w+\(.*\) -> [^:\n]+\s*", re.DOTALL)
 
@@ -67,6 +68,7 @@ def _runnable() -> list[object]:
 
 @pytest.mark.parametrize(("page", "script"), _runnable())
 def test_what_is_marked_runs(page: Path, script: str, tmp_path: Path) -> None:
+    write_files(page, tmp_path)
     file = tmp_path / f"{page.stem}.py"
     file.write_text(script, encoding="utf-8")
     done = subprocess.run(
@@ -84,6 +86,7 @@ def _recipes() -> list[Block]:
 
 @pytest.mark.parametrize("block", _recipes(), ids=lambda b: b.place)
 def test_a_recipe_can_be_planned(block: Block, tmp_path: Path) -> None:
+    write_files(block.page, tmp_path)
     file = tmp_path / "recipe.yaml"
     file.write_text(block.text, encoding="utf-8")
     try:
