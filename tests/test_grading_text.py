@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablate.errors import RecipeError
@@ -69,6 +69,7 @@ def test_the_last_statement_counts(text: str, stated: str | None) -> None:
     assert after_marker(text) == stated
 
 
+@settings(deadline=None)
 @given(any_text, st.text(st.characters(exclude_characters="{}\\")).filter(str.strip))
 def test_a_box_at_the_end_is_always_found(before: str, content: str) -> None:
     found = boxed(before.rstrip("\\") + "\\boxed{" + content + "}")
@@ -156,6 +157,7 @@ def test_what_is_more_than_writing_counts(one: str, other: str) -> None:
     assert normalized(one) != normalized(other)
 
 
+@settings(deadline=None)
 @given(any_text)
 def test_text_equals_itself_when_boxed(text: str) -> None:
     problem = Problem("", "", "", text)

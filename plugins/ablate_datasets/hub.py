@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +17,34 @@ from ablate_datasets import local
 if TYPE_CHECKING:
     from ablate_datasets.source import Source
 
+INSTEAD = (
+    "run once with a connection ('ablate plan RECIPE' is enough), or set path: to a local copy"
+)
+
 # By name: the library that huggingface_hub speaks HTTP with differs between its versions.
 UNREACHABLE = frozenset({"TransportError", "ConnectionError", "Timeout", "TimeoutError"})
 
 
-def fetch(source: Source) -> tuple[str, Iterable[Mapping[str, Any]]]:
-    """Commit and rows. Raises RecipeError saying why they cannot be had and what to do about it.
+def fetch(source: Source) -> tuple[str, Iterator[Mapping[str, Any]]]:
+    """Commit and rows, the latter as they are asked for: some data sets are larger than memory.
 
     Asking for the commit first and for the rows at that commit makes what is recorded what is read.
+    Raises RecipeError saying why something cannot be had and what to do about it.
     """
+    with _explaining(source):
+        commit = str(HfApi().dataset_info(source.id, revision=source.revision).sha)
+    return commit, _rows(source, commit)
+
+
+def _rows(source: Source, commit: str) -> Iterator[Mapping[str, Any]]:
+    with _explaining(source):
+        yield from _files(source, commit) if source.files else _split(source, commit)
+
+
+@contextmanager
+def _explaining(source: Source) -> Iterator[None]:
     try:
-        info = HfApi().dataset_info(source.id, revision=source.revision)
-        commit = str(info.sha)
-        return commit, list(_files(source, commit) if source.files else _split(source, commit))
+        yield
     except RecipeError:
         raise
     except Exception as error:  # datasets passes on whatever the readers of its formats raise
@@ -66,16 +82,17 @@ def _split(source: Source, commit: str) -> Iterator[Mapping[str, Any]]:
 def _explained(error: Exception, source: Source) -> str:
     causes = list(_causes(error))
     if any(isinstance(e, errors.OfflineModeIsEnabled) for e in causes):
-        return f"{source.id} is not in the cache and HF_HUB_OFFLINE is set: {_instead('unset it')}"
+        return f"{source.id} is not in the cache, and HF_HUB_OFFLINE is set: unset it, {INSTEAD}"
     words = next((w for e in causes if (w := _refused(e, source))), None)
     if words:
         return words
     if any(c.__name__ in UNREACHABLE for e in causes for c in type(e).__mro__):
         return (
             f"cannot reach {constants.ENDPOINT} to fetch the data set {source.id} "
-            f"({_first_line(causes[-1])}): {_instead('run once with a connection')}"
+            f"({_first_line(causes[-1])}): {INSTEAD}"
         )
-    return f"the data set {source.id} cannot be fetched: {_first_line(error)}"
+    said = dict.fromkeys(map(_first_line, (error, causes[-1])))
+    return f"the data set {source.id} cannot be fetched: {': '.join(said)}"
 
 
 def _refused(error: BaseException, source: Source) -> str | None:
@@ -96,7 +113,8 @@ def _refused(error: BaseException, source: Source) -> str | None:
         )
     if isinstance(error, errors.HFValidationError):
         return f"{source.id!r} is not the name of a data set: it must be OWNER/NAME"
-    if isinstance(error, errors.RemoteEntryNotFoundError):
+    absent = isinstance(error, errors.EntryNotFoundError)
+    if absent and not isinstance(error, errors.LocalEntryNotFoundError):  # that one: no connection
         return f"the data set {source.id} does not have all of {', '.join(source.files)}"
     return _misnamed(str(error), source) if isinstance(error, ValueError) else None
 
@@ -115,10 +133,6 @@ def _misnamed(said: str, source: Source) -> str | None:
             f"{did_you_mean(source.split, known)}"
         )
     return None
-
-
-def _instead(first: str) -> str:
-    return f"{first} ('ablate plan RECIPE' is enough), or set path: to a local copy"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -67,11 +67,8 @@ class Jsonl(Domain):
 
     @property
     def statement(self) -> str:
-        asked = "its own template" if self.template else "the form in which the answer is wanted"
-        return (
-            f"{provenance(self._source())}. Asked as one message with {asked}; graded by the "
-            f"{self.grader} grader."
-        )
+        asked = self.template or TEMPLATES[self.grader]
+        return f"{provenance(self._source())}. Asked as {asked!r}; grader {self.grader}."
 
     def problems(self) -> Sequence[Problem]:
         optional = (self.difficulty, self.id, self.choices)

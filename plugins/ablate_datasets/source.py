@@ -51,13 +51,14 @@ class Provenance:
 
     def __str__(self) -> str:
         path = self.source.path
-        parts = [f"{self.source.split} split"]
-        if self.source.config and path is None:
-            parts.insert(0, self.source.config)
+        parts = [self.source.config] if self.source.config and path is None else []
+        if path is None or Path(path).is_dir():
+            parts.append(f"{self.source.split} split")
         revision = self.commit or (None if path else self.source.revision)
         parts += [f"revision {revision[:12]}"] if revision else []
         parts += [f"sha256 {self.sha256[:12]}"] if self.sha256 else []
-        return f"{Path(path).name if path else self.source.id} ({', '.join(parts)})"
+        name = Path(path).name if path else self.source.id
+        return f"{name} ({', '.join(parts)})" if parts else name
 
 
 def rows(source: Source, needed: Sequence[str]) -> Sequence[Row]:

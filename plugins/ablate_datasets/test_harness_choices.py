@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from ablate.types import Problem
 from ablate_datasets.bbh import TASKS, Bbh
 from ablate_datasets.dataset import DatasetDomain
 from ablate_datasets.gpqa import Gpqa
@@ -74,8 +73,8 @@ GPQA_PARTS = (
     "\n",
     "Red.",
     "two",
+    *("two  halves", "the answer is ", "(E)", "(a)", "reD", "\u00ab", "(", ")", "\u0130"),
 )
-GPQA_PARTS += ("two  halves", "the answer is ", "(E)", "(a)", "reD", "\u00ab", "(", ")", "\u0130")
 MMLU_PARTS = (
     "the answer is ",
     "(A)",
@@ -203,10 +202,6 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Told]:
     return folder, json.loads((folder / "asked.json.told").read_text())
 
 
-def ours(domain: DatasetDomain, folder: Path) -> Sequence[Problem]:
-    return replace(domain, protocol="lm_eval", path=str(folder)).problems()
-
-
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.task)
 def test_prompts_and_verdicts(
     case: Case, told: tuple[Path, Told], monkeypatch: pytest.MonkeyPatch
@@ -216,8 +211,9 @@ def test_prompts_and_verdicts(
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     site = Path(str(INTERPRETER)).parents[1] / "lib" / version / "site-packages"
     monkeypatch.setattr(sys, "path", [*sys.path, str(site)])
-    problems = ours(case.domain, folder / case.task)
-    assert {len(problems)} == {len({a["place"] for a in answers[case.task]})}
+    asking = replace(case.domain, protocol="lm_eval", path=str(folder / case.task))
+    problems = asking.problems()
+    assert len(problems) == len({answer["place"] for answer in answers[case.task]})
     verdicts = set()
     for answer in answers[case.task]:
         problem = problems[answer["place"]]
@@ -225,7 +221,7 @@ def test_prompts_and_verdicts(
         assert list(problem.stop) == answer["settings"]["until"]
         assert problem.max_tokens == answer["settings"].get("max_gen_toks", 256)
         assert not problem.chat
-        domain = replace(case.domain, protocol="lm_eval")
+        domain = asking
         if isinstance(domain, Gpqa):
             domain = replace(domain, filter=answer["filter"].split("-")[0])
         text = made_up(case.parts, answer["place"])

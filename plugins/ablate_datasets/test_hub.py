@@ -72,7 +72,7 @@ class Hub(BaseHTTPRequestHandler):
     def answer(self, id: str, rest: list[str]) -> None:
         what, revision, *inner = [*rest, "", ""][: max(2, len(rest))]
         commit = {"": NEW, "main": NEW, "v1": OLD}.get(revision, revision)
-        if id not in ("me/sums", "me/gated"):
+        if id not in ("me/sums", "me/gated", "me/folder"):
             self.refuse(404, "RepoNotFound")
         elif commit not in FILES:
             self.refuse(404, "RevisionNotFound")
@@ -148,7 +148,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "split": (MAIN | {"split": "tset"}, "has no split 'tset'. Did you mean 'test'?"),
     "name": ({"id": "a/b/c", "split": "test"}, "'a/b/c' is not the name of a data set"),
     "file": (MAIN | {"files": ["x.jsonl"]}, "does not have all of x.jsonl"),
-    "shadowed": ({"id": "me/folder", "split": "test"}, "no data set me/folder on the hub"),
+    "shadowed": (
+        {"id": "me/folder", "split": "test"},
+        "the working directory has a folder me/folder",
+    ),
 }
 
 
@@ -156,6 +159,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What processes said with a hub, and afterwards without one."""
     folder = tmp_path_factory.mktemp("hub")
+    (folder / "me" / "folder").mkdir(parents=True)
     right: dict[str, dict[str, Any]] = {
         "newest": MAIN,
         "old": MAIN | {"revision": "v1"},

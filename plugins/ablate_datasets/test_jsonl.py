@@ -11,6 +11,7 @@ import pytest
 
 from ablate.errors import RecipeError
 from ablate.options import build
+from ablate.sandbox import unavailable
 from ablate_datasets.jsonl import Jsonl
 
 ROWS: list[dict[str, Any]] = [
@@ -39,7 +40,7 @@ def test_fields_are_named(tmp_path: Path) -> None:
     )
     assert domain.grade(one, r"\boxed{2}", "stop").outcome == "correct"
     assert domain.grade(one, "two", "stop").outcome == "unparsed"
-    assert domain.statement.startswith("x.jsonl (test split, sha256 ")
+    assert domain.statement.startswith("x.jsonl (sha256 ")
     assert "numeric" in domain.statement
 
 
@@ -63,6 +64,18 @@ def test_choices_are_listed(tmp_path: Path) -> None:
 def test_a_template_names_fields_and_leaves_latex_alone(tmp_path: Path) -> None:
     domain = made(tmp_path, ROWS[:1], template="({level}) {problem} {q} \\boxed{answer} {} {x, y}")
     assert domain.problems()[0].prompt == "(1) 1 + 1? 1 + 1? \\boxed{answer} {} {x, y}"
+
+
+@pytest.mark.skipif(unavailable() is not None, reason="there is no sandbox here")
+def test_an_answer_can_be_a_test_program(tmp_path: Path) -> None:
+    domain = made(
+        tmp_path, [{"q": "Write f, which doubles.", "a": "assert f(2) == 4"}], grader="code"
+    )
+    (problem,) = domain.problems()
+    grades = [
+        domain.grade(problem, f"```python\ndef f(x): return x * {n}\n```", "stop") for n in (2, 3)
+    ]
+    assert [grade.outcome for grade in grades] == ["correct", "wrong"]
 
 
 WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
