@@ -160,7 +160,7 @@ def test_calls_stop_where_one_fails() -> None:
     assert "KeyError" in ran[2].detail
     (lost,) = run_calls("def g(): pass", "f", ["1"], LIMITS)
     assert lost.detail == "KeyError: 'f'"
-    slow = run_calls("def f(a):\n while a == 2: pass", "f", ["1", "2"], Limits(cpu=1))
+    slow = run_calls("def f(a):\n while a == 2: pass", "f", ["1", "2"], Limits(cpu=0))  # up to 1 s
     assert [one.status for one in slow] == ["passed", "out_of_cpu_time"]
 
 

@@ -10,9 +10,10 @@ of its objects. An audit hook, which cannot be removed, refuses the ways from on
 another's and to raw memory.
 
 Left to an adversary: the tests can be read and their objects deceived (``__eq__``), and a program
-that writes into the interpreter's memory (crafted bytecode, a bug of the interpreter) finds the key.
-On Python 3.12 the garbage collector may run in the main thread for another thread's sake, and with
-it code of the program's; before 3.12 it runs where memory is taken, after it in the thread it is due.
+that writes into the interpreter's memory (crafted bytecode, a bug of the interpreter) finds the
+key. On Python 3.12 the garbage collector may run in the main thread for another thread's sake, and
+with it code of the program's; before, it runs where memory is taken; after, in the thread it is
+due in.
 """
 
 from __future__ import annotations
