@@ -8,9 +8,11 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ablate.sandbox import (
@@ -228,6 +230,26 @@ def test_what_is_allowed_unprotected_has_limits_too(
         run_tests("import time\ntime.sleep(9)", "", Limits(wall=0.5)).status == "out_of_wall_time"
     )
     assert run_inputs("print(input())", ["1"], LIMITS)[0].output == "1\n"
+
+
+@needs_sandbox
+def test_the_sandbox_ends_with_who_started_it() -> None:
+    code = (
+        "from ablate.sandbox import Limits, run_tests\n"
+        "run_tests('import time\\ntime.sleep(99)', '', Limits())"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as starter:
+        process = psutil.Process(starter.pid)
+        deadline = time.monotonic() + 20
+        inside: list[psutil.Process] = []
+        while len(inside) < 3 and time.monotonic() < deadline:
+            found = process.children(recursive=True)
+            time.sleep(0.4)
+            inside = [p for p in found if p.is_running()]  # not of the first try-out
+        assert len(inside) >= 3
+        starter.kill()
+    _, alive = psutil.wait_procs(inside, timeout=5)
+    assert not alive
 
 
 SYSTEM = Path("/usr/bin/python3")
