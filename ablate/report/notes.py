@@ -64,8 +64,8 @@ def _never_visible(arm: ArmData) -> Iterator[str]:
     hidden = sum(trial.hidden for trial in arm.good.values())
     if hidden:
         yield (
-            f"{arm.info.id}: {hidden} of {asked} requests never got past their reasoning; "
-            "time to first visible token is over the others."
+            f"{arm.info.id}: {hidden} of {asked} requests never showed a visible token (reasoning "
+            "that did not end, or blanks); time to first visible token is over the others."
         )
 
 

@@ -12,6 +12,16 @@ from __future__ import annotations
 
 from ablate.sandbox.limits import Limits, Ran, SandboxError
 from ablate.sandbox.runner import run_calls, run_inputs, run_tests
-from ablate.sandbox.starting import unavailable
+from ablate.sandbox.starting import ALLOW, unavailable, unprotected
 
-__all__ = ["Limits", "Ran", "SandboxError", "run_calls", "run_inputs", "run_tests", "unavailable"]
+__all__ = [
+    "ALLOW",
+    "Limits",
+    "Ran",
+    "SandboxError",
+    "run_calls",
+    "run_inputs",
+    "run_tests",
+    "unavailable",
+    "unprotected",
+]

@@ -29,7 +29,16 @@ GRACE = 30  # s after the wall limit, when a process that nobody ends ends itsel
 
 def unavailable() -> str | None:
     """Why code that a model wrote cannot be run here, and what to do; None if it can."""
-    return None if os.environ.get(ALLOW) == "1" else no_sandbox()
+    return None if _allowed() else no_sandbox()
+
+
+def unprotected() -> bool:
+    """Whether code is run without a sandbox: the user allows it, and none can be had."""
+    return _allowed() and no_sandbox() is not None
+
+
+def _allowed() -> bool:
+    return os.environ.get(ALLOW) == "1"
 
 
 @dataclass(frozen=True)

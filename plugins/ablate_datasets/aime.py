@@ -26,6 +26,7 @@ class Aime(DatasetDomain):
 
     name: ClassVar[str]
     grading: ClassVar[str] = "numeric"
+    about: ClassVar[str] = "The problems are the Mathematical Association of America's."
     question: ClassVar[str]
     answer: ClassVar[str]
 

@@ -46,6 +46,9 @@ class Math500(DatasetDomain):
     name: ClassVar[str] = "math500"
     grading: ClassVar[str] = "symbolic"
     slow: ClassVar[bool] = True
+    about: ClassVar[str] = (
+        "From the test split of MATH (arXiv:2103.03874), as chosen in arXiv:2305.20050."
+    )
     source: ClassVar[Source] = Source("HuggingFaceH4/MATH-500", "test", "default")
     needed: ClassVar[tuple[str, ...]] = (
         "problem",
