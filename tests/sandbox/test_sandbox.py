@@ -207,11 +207,16 @@ def test_without_bubblewrap_code_is_refused(no_bubblewrap: None) -> None:
         run_tests("", "", LIMITS)
 
 
-def test_bubblewrap_that_fails_is_quoted(no_bubblewrap: None, tmp_path: Path) -> None:
-    for name in ("bwrap", "setpriv"):
-        (tmp_path / name).write_text("#!/bin/sh\necho no namespaces today >&2\nexit 1\n")
-        (tmp_path / name).chmod(0o755)
-    if sys.platform == "linux":
+@pytest.mark.skipif(sys.platform != "linux", reason="bubblewrap is for Linux")
+def test_bubblewrap_that_fails_is_quoted(
+    no_bubblewrap: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # noqa: S103 - as root it is started by nobody
+        bwrap = Path(folder, "bwrap")
+        bwrap.write_text("#!/bin/sh\necho no namespaces today >&2\nexit 1\n")
+        bwrap.chmod(0o755)
+        monkeypatch.setenv("PATH", folder)
         assert "no namespaces today" in str(unavailable())
 
 
