@@ -43,7 +43,7 @@ def command(bwrap: str, disk: int, seccomp: int | None) -> list[str]:
     borrow = root and not _for_everyone(prefix)
     outside = prefix if not borrow else BORROWED
     return [
-        *(_borrowing(bwrap, prefix) if borrow else ()),
+        *(_borrowing(prefix) if borrow else ()),
         *(_as_nobody() if root else ()),
         *_inner(bwrap, disk, seccomp, list(_own_files(prefix, outside))),
         str(interpreter()),
@@ -51,14 +51,24 @@ def command(bwrap: str, disk: int, seccomp: int | None) -> list[str]:
     ]
 
 
-def _borrowing(bwrap: str, prefix: Path) -> list[str]:
-    """A first, outer bubblewrap in which nobody can reach an interpreter of root's own."""
-    command = [bwrap, "--bind", "/", "/", "--dev-bind", "/dev", "/dev", "--tmpfs", "/run"]
-    command += ["--perms", "0755", "--dir", str(BORROWED)]
-    for name in _folders(prefix):
-        command += ["--ro-bind", str(prefix / name), str(BORROWED / name)]
-    keep = ("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
-    return [*command, "--die-with-parent", "--cap-drop", "ALL", *keep, "--"]
+# A mount namespace in which nobody can reach an interpreter of root's own. It is all one process,
+# a child of its starter's: with a process in between that has no rights over nobody, bubblewrap
+# would not end when its starter does.
+LEND = """\
+set -e
+mount -t tmpfs -o mode=755 none /run
+for folder in $1; do
+    mkdir -p "/run/ablate/$folder"
+    mount --bind "$0/$folder" "/run/ablate/$folder"
+done
+shift
+exec "$@"
+"""
+
+
+def _borrowing(prefix: Path) -> list[str]:
+    lend = ["sh", "-c", LEND, str(prefix), " ".join(_folders(prefix))]
+    return ["unshare", "--mount", "--propagation", "private", "--", *lend]
 
 
 def _as_nobody() -> list[str]:

@@ -23,9 +23,7 @@ def run_tests(program: str, tests: str, limits: Limits) -> Ran:
     ended = _run(asked, limits)
     if ended.report == key and ended.code == 0:
         return Ran("passed")
-    words = "".join(
-        c if c.isprintable() else " " for c in ended.report[:2000].decode(errors="replace")
-    )
+    words = _printable(ended.report[:2000].decode(errors="replace"))
     if ended.code != RAISED or not words:
         words = f"ended before the tests did ({shown(ended.code)})"
     return _stopped(ended) or Ran("failed", words)
@@ -59,7 +57,7 @@ def _several(asked: Mapping[str, Any], wanted: int, limits: Limits) -> list[Ran]
     with suppress(ValueError, TypeError):  # a line that was cut off, or that a program forged
         for line in ended.report.splitlines()[:wanted]:
             status, detail, output = json.loads(line)
-            found.append(Ran(status, str(detail), str(output)))
+            found.append(Ran(status, _printable(str(detail)), str(output)))
     if len(found) < wanted and all(one.passed for one in found):
         words = f"ended before its last input ({shown(ended.code)})"
         found.append(_stopped(ended) or Ran("failed", words))
@@ -70,6 +68,10 @@ def _stopped(ended: Ended) -> Ran | None:
     if not ended.in_time:
         return Ran("out_of_wall_time", "out of wall time")
     return Ran("out_of_cpu_time", "out of CPU time") if ended.code in OUT_OF_CPU else None
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _run(asked: Mapping[str, Any], limits: Limits) -> Ended:

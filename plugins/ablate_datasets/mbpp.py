@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from ablate.errors import RecipeError
 from ablate.grading.code import Tests
 from ablate.types import Problem
-from ablate_datasets.harness import harness_version, task_literal
+from ablate_datasets.harness import task_literal
 from ablate_datasets.maths import MAX_GEN_TOKS
 from ablate_datasets.programs import (
     ASK,
@@ -55,8 +55,8 @@ class Mbpp(ProgramDomain):
         if self.protocol == "reasoning":
             return f"{self.origin}. Chat with the tests, the program in a fenced block, {run}."
         return (
-            f"{self.origin}. As mbpp of lm-evaluation-harness {harness_version()}: its three "
-            f"examples, {MAX_GEN_TOKS} tokens, ends at {STOPS[0]}; {run} (the first {SHOWN})."
+            f"{self.origin}. As lm-evaluation-harness's mbpp: its three examples, "
+            f"{MAX_GEN_TOKS} tokens, ends at {STOPS[0]}; {run} (the first {SHOWN})."
         )
 
     def place(self, split: str | None = None) -> Source:

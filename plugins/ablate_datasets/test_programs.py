@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import pickle
 import zlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -173,6 +175,28 @@ def test_a_program_that_sleeps_is_graded_again(
             problem, "    import time; time.sleep(9)", "stop"
         )
     assert humaneval.timed_out == "wrong"
+
+
+@pytest.mark.extra
+@pytest.mark.slow
+@needs_sandbox
+@pytest.mark.skipif("ABLATE_TEST_DATA" not in os.environ, reason="ABLATE_TEST_DATA names no folder")
+@pytest.mark.parametrize("protocol", ["reasoning", "lm_eval"])
+def test_humaneval_is_solved_by_its_solutions_and_by_nothing_else(protocol: Any) -> None:
+    path = Path(os.environ["ABLATE_TEST_DATA"]) / "humaneval/HumanEval.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    domain = HumanEval(path=str(path), protocol=protocol)
+    asked = {problem.id: problem for problem in domain.problems()}
+
+    def correct(row: Mapping[str, str], body: str) -> bool:
+        signature = row["prompt"][row["prompt"].index(f"def {row['entry_point']}") :]
+        text = body if protocol == "lm_eval" else f"```python\n{signature}{body}\n```"
+        problem = asked[f"humaneval-{row['task_id'].split('/')[1]}"]
+        return domain.grade(problem, text, "stop").outcome == "correct"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(correct, rows, [row["canonical_solution"] for row in rows])) == 164
+        assert sum(pool.map(correct, rows, ["    pass\n"] * 164)) == 0
 
 
 # MBPP

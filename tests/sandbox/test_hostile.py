@@ -18,7 +18,7 @@ from tests.sandbox.hostile import FORGED, HARM, PRELUDE
 pytestmark = pytest.mark.skipif(unavailable() is not None, reason=str(unavailable()))
 
 USUAL = Limits(cpu=1, wall=30, memory=512 << 20, disk=16 << 20)
-IDLE = Limits(cpu=1, wall=1.2, memory=512 << 20, disk=16 << 20)
+IDLE = Limits(cpu=1, wall=0.8, memory=512 << 20, disk=16 << 20)
 IDLERS = frozenset(
     {"sleeping for ever", "stopping itself", "fork bomb that goes on", "memory of many processes"}
 )

@@ -1,13 +1,19 @@
 """Tests, with a proof that they ended.
 
-The program runs in a thread of its own, which the interpreter starts in
-C: no frame of ours lies below it. What it runs is ``DRIVER``, a code object whose constants are the
-program, the tests, and the real ``exec``: nothing that a program could replace. The key lies in a
-local variable of the main thread, which waits for a lock. When it wakes, it looks whether the
-driver's frame stands on the lines that come after the tests, and only then hands out the key. The
-main thread runs none of the program's code: no signal handler (only a main thread could set one),
-no exception hook, no ``__str__`` of its objects. ``refuse`` is an audit hook, which cannot be
-removed, against the ways from one thread's frames to another's and to raw memory.
+The program runs in a thread of its own, which the interpreter starts in C: no frame of ours lies
+below it but ``DRIVER``'s, a code object whose constants are the program, the tests and the real
+``exec``: nothing that a program could replace. The key lies in a local variable of the main thread,
+which waits for a lock. When it wakes, it looks whether the driver's frame stands on the lines after
+the tests, and only then hands out the key. The main thread runs none of the program's code: no
+signal handler (only a main thread could set one), no exception hook, no ``__str__`` or ``__del__``
+of its objects. An audit hook, which cannot be removed, refuses the ways from one thread's frames to
+another's and to raw memory.
+
+Left to an adversary: the tests can be read and their objects deceived (``__eq__``), and a program
+that writes into the interpreter's memory (crafted bytecode, a bug of the interpreter) finds the
+key. On Python 3.12 the garbage collector may run in the main thread for another thread's sake, and
+with it code of the program's; before, it runs where memory is taken; after, in the thread it is
+due in.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def _call(
     request: Request, names: dict[str, Any], program: str, given: list[str], output: int
 ) -> None:
     _limit_output(request)
-    hard = 2 * request["cpu"] * (len(given) + 1)
+    hard = 2 * (request["cpu"] + 1) * (len(given) + 1)
     resource.setrlimit(resource.RLIMIT_CPU, (request["cpu"] + 1, hard))
     exec(compile(program, PROGRAM, "exec", dont_inherit=True), names)  # noqa: S102
     owner = names["Solution"]() if "class Solution" in program else None
