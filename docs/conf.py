@@ -40,6 +40,11 @@ def add_navigation(_: Any, name: str, source: list[str]) -> None:
         source[0] += "".join(_toctree(caption, places) for caption, places in SECTIONS.items())
 
 
+def reread_navigation(*_: Any) -> list[str]:
+    """The front page is read again at every build: another page may have come."""
+    return [root_doc]
+
+
 def _toctree(caption: str, places: tuple[str, ...]) -> str:
     files = [file.relative_to(ROOT) for place in places for file in sorted(ROOT.glob(place))]
     pages = [str(file.with_suffix("")) for file in files]
@@ -56,5 +61,6 @@ def add_entrance(app: Any, error: Exception | None) -> None:
 
 
 def setup(app: Any) -> None:
+    app.connect("env-get-outdated", reread_navigation)
     app.connect("source-read", add_navigation)
     app.connect("build-finished", add_entrance)
