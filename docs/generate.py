@@ -13,7 +13,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
+import ablate
 from ablate import hookspecs
+from ablate.api.columns import reference as frames
+from ablate.api.results import Run
 from ablate.domains import BUILT_IN
 from ablate.domains.base import Domain
 from ablate.errors import RecipeError
@@ -28,6 +31,7 @@ from ablate.types import Protocol
 from ablate_datasets import BUILT_IN as DATA_SETS
 
 EXAMPLES_DIFFICULTY = 3
+RUN_METHODS = ("table", "contrasts", "records", "report")
 FOLDER = Path(__file__).parent / "reference"
 
 
@@ -44,6 +48,29 @@ def _hook(name: str) -> str:
     kind = "Component hook. " if name in COMPONENT_HOOKS else ""
     signature = str(inspect.signature(function)).replace("'", "")  # annotations are strings here
     return f"## {name}\n\n```python\n{name}{signature}\n```\n\n{kind}{inspect.getdoc(function)}\n"
+
+
+def python_api() -> str:
+    """The functions of `ablate` and the methods of `Run`, as their docstrings tell."""
+    functions = [_member(f"ablate.{f.__name__}", f) for f in (ablate.run, ablate.plan, ablate.load)]
+    methods = [_member(f"Run.{name}", getattr(Run, name)) for name in RUN_METHODS]
+    return (
+        "# Python API\n\nPrinted from the docstrings by `docs/generate.py`. "
+        "[How to use it](../how-to/notebooks.md).\n\n"
+        f"{chr(10).join(functions)}\n## Run\n\n{inspect.getdoc(Run)}\n\n"
+        "`path`: the run's folder. `results`: the mapping. "
+        f"`failures`: {_lower(inspect.getdoc(Run.failures))}\n\n{chr(10).join(methods)}"
+    )
+
+
+def _member(name: str, function: Callable[..., object]) -> str:
+    signature = str(inspect.signature(function)).replace("'", "").replace("(self)", "()")
+    short = name.rpartition(".")[2]
+    return f"## {name}\n\n```python\n{short}{signature}\n```\n\n{inspect.getdoc(function)}\n"
+
+
+def _lower(text: str | None) -> str:
+    return text[0].lower() + text[1:] if text else ""
 
 
 def domains() -> str:
@@ -138,11 +165,13 @@ def engines() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "data-frames.md": frames,
     "datasets.md": datasets,
     "domains.md": domains,
     "engines.md": engines,
     "hooks.md": hooks,
     "metrics.md": metrics,
+    "python-api.md": python_api,
     "recipe.md": recipe,
     "results-parquet.md": parquet,
 }
