@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from ablate.engines.base import Session
 from ablate.errors import TrialError
-from ablate.metrics import latency
 from ablate.types import Completion, Load, Usage
 
 MOST_DOUBLINGS = 8
@@ -63,6 +62,8 @@ def serve_at(session: Session, load: Load, speed: float, slo: Mapping[str, float
 
 def share_within(completions: Sequence[Completion], slo: Mapping[str, float]) -> float:
     """The share of requests that kept every bound; one that does not apply is kept."""
+    from ablate.metrics import latency  # numpy, which planning does without
+
     kept = [
         all((found := latency(NAMES[n], done)) is None or found <= most for n, most in slo.items())
         for done in completions
