@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 
+from ablate.conflicts import capability_conflicts, claim_conflicts, supports
 from ablate.engines.base import Engine
 from ablate.errors import AblateError
-from ablate.plugins import (
-    ArmPlugins,
-    Plugin,
-    capability_conflicts,
-    claim_conflicts,
-    hooks_of,
-    supports,
-)
+from ablate.implementations import hooks_of
+from ablate.plugins import ArmPlugins, Plugin
 from ablate.types import ModelSpec
 
 ENGINE_ARGS = "ablate_engine_args"
