@@ -9,7 +9,7 @@ metrics and report writers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
@@ -24,6 +24,8 @@ from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 __all__ = ["Plugin", "Registry", "hookimpl", "hooks_of"]
 
 Kind = Literal["domain", "engine", "launcher", "arrival", "executor", "metric", "report"]
+CLASSES: tuple[Kind, ...] = ("domain", "engine", "arrival", "executor", "metric")
+"""Kinds of which classes are registered; of the others, objects and functions."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Registry:
 
     def add(self, kind: Kind, name: str, item: Any) -> None:
         """Add a class (domain, engine, arrival, executor, metric), a callable or a launcher."""
+        if kind in CLASSES and not (isinstance(item, type) and is_dataclass(item)):
+            raise AblateError(f"the {kind} {name!r} must be a dataclass, whose fields are its options")
         known = self._items.setdefault(kind, {})
         if name in known:
             both = f"{self.origin(kind, name)} and {self.adding}"

@@ -16,7 +16,7 @@ from ablate.plugins import installed
 from ablate.report.parquet import reference as parquet
 from ablate.report.reference import reference as metrics
 from ablate.schema import reference as recipe
-from ablate.show import support_matrix
+from ablate.show.plugins import support_matrix
 
 EXAMPLES_DIFFICULTY = 3
 FOLDER = Path(__file__).parent / "reference"

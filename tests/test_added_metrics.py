@@ -82,7 +82,7 @@ def test_a_failed_trial_has_none() -> None:
 def test_one_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored(tmp_path, info(), finished())
     monkeypatch.setattr("ablate.plugins.installed", partial(with_metric, "endless", Endless))
-    with pytest.raises(AblateError, match="metric 'endless' failed on arm .*: inf is no finite"):
+    with pytest.raises(AblateError, match=r"metric 'endless' failed on arm .*: inf is no finite"):
         write_report(RunDir(tmp_path))
 
 

@@ -132,10 +132,14 @@ class TestFinding:
 
     def test_two_components_of_one_name(self) -> None:
         registry = Registry()
-        registry.add("domain", "x", object)
+        registry.add("domain", "x", stand_ins.Count)
         registry.adding = Origin("more", "ablate-more", "2")
         with pytest.raises(AblateError, match=r"the domain 'x', \? \? and ablate-more 2;"):
-            registry.add("domain", "x", object)
+            registry.add("domain", "x", stand_ins.Count)
+
+    def test_a_component_that_is_no_class(self) -> None:
+        with pytest.raises(AblateError, match="the domain 'x' must be a dataclass"):
+            Registry().add("domain", "x", stand_ins.Count())
 
     def test_the_built_in_ones_come_through_entry_points(self) -> None:
         found = installed()

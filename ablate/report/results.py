@@ -28,8 +28,8 @@ def build_results(info: RunInfo, trials: Iterable[Trial], added: Added = NONE) -
 
     ``trials`` may be a generator; each is reduced before the next is asked for. Accuracies and
     their differences are shares of one; ratios are arm / baseline; metrics are named and defined
-    as in docs/reference/metrics.md; ``added`` are those of plugins. A ``domain`` of null means all problems together. No NaN and
-    no infinity.
+    as in docs/reference/metrics.md; ``added`` are those of plugins. A ``domain`` of null means all
+    problems together. No NaN and no infinity.
     """
     arms = collect(info, trials, added)
     name = baseline_id(info)
