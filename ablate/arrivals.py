@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from ablate.plugins import Registry, hookimpl
 
@@ -58,6 +61,8 @@ class Gamma(Arrival):
     request_rate: float
     burstiness: float = 1.0
     concurrency: int | None = None
+
+    example: ClassVar[Mapping[str, Any]] = MappingProxyType({"request_rate": 4.0})
 
     def __post_init__(self) -> None:
         for name in ("request_rate", "burstiness"):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ablate.plan import Plan
     from ablate.store import RunDir
 
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     given = list(sys.argv[1:] if argv is None else argv)

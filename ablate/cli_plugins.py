@@ -67,7 +67,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _is_project(what: str) -> bool:
-    """A folder; a name that is installed as well is meant as such unless it is written as a path."""
+    """Whether a folder is meant: it is written as a path, or nothing of that name is installed."""
     if "/" in what or what == ".":
         if not Path(what).is_dir():
             raise AblateError(f"there is no folder {what}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from typing import TypeVar
 
 from ablate.conflicts import capability_conflicts, claim_conflicts, supports
 from ablate.engines.base import Engine
@@ -13,6 +14,7 @@ from ablate.plugins import ArmPlugins, Plugin
 from ablate.types import ModelSpec
 
 ENGINE_ARGS = "ablate_engine_args"
+T = TypeVar("T")
 NOBODY = ModelSpec("", "")
 
 
@@ -48,14 +50,14 @@ def _fits(plugin: type[Plugin], engine: type[Engine], backend: str | None) -> bo
     return args is not None
 
 
-def example(plugin: type[Plugin]) -> Plugin:
-    """The plugin with its default options, its example's, or text where something must be given."""
+def example(cls: type[T]) -> T:
+    """A component with its default options, its ``example``'s, or text where one must be given."""
     needed = [
         f.name
-        for f in fields(plugin)
+        for f in fields(cls)  # type: ignore[arg-type]
         if f.init and f.default is MISSING and f.default_factory is MISSING
     ]
-    return plugin(**{**dict.fromkeys(needed, "example"), **plugin.example})
+    return cls(**{**dict.fromkeys(needed, "example"), **getattr(cls, "example", {})})
 
 
 def incompatibilities(

@@ -67,7 +67,9 @@ class Registry:
     def add(self, kind: Kind, name: str, item: Any) -> None:
         """Add a class (domain, engine, arrival, executor, metric), a callable or a launcher."""
         if kind in CLASSES and not (isinstance(item, type) and is_dataclass(item)):
-            raise AblateError(f"the {kind} {name!r} must be a dataclass, whose fields are its options")
+            raise AblateError(
+                f"the {kind} {name!r} must be a dataclass, whose fields are its options"
+            )
         known = self._items.setdefault(kind, {})
         if name in known:
             both = f"{self.origin(kind, name)} and {self.adding}"
