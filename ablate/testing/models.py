@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "mistral")
 END = "<|end|>"
@@ -15,6 +16,7 @@ END = "<|end|>"
 
 def save(folder: Path, architecture: str = "llama", seed: int = 0, **config: object) -> Path:
     """A random model and its tokenizer as ``from_pretrained`` loads them."""
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     random_model(architecture, seed, **config).save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
     return folder

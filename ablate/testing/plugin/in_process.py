@@ -1,0 +1,165 @@
+"""A plugin on the in-process engine, beside a baseline that serves the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablate.engines.base import Session
+from ablate.engines.local import LocalEngine
+from ablate.engines.local.interfaces import DecodeStep, KVStore, Scheduler
+from ablate.plugins import ArmPlugins, Plugin, hooks_of
+from ablate.testing.cache import examine_on
+from ablate.testing.cache.bench import SHAPES, bench
+from ablate.testing.findings import Finding, bad, good, guarded, judged, said
+from ablate.testing.plugin import asking, evidence, lossless
+from ablate.testing.plugin.watched import Watch, WatchedCache
+from ablate.testing.serving import (
+    CONCURRENCY,
+    PROMPTS,
+    Served,
+    context_of,
+    opened,
+    requests,
+    serve,
+)
+from ablate.types import EvidenceState
+
+ASKED = requests(PROMPTS)
+KINDS = {"cache": KVStore, "step": DecodeStep, "scheduler": Scheduler}
+ENGINE = LocalEngine(device="cpu")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The engine without the plugin: its answers one by one, together, and in another order."""
+
+    alone: Served
+    together: Served
+    reordered: Served
+    states: tuple[EvidenceState, EvidenceState]
+
+
+def examine(plugin: Plugin, model: Path, logs: Path) -> list[Finding]:
+    with opened(ENGINE, context_of(model, logs)) as session:
+        baseline = Baseline(
+            alone=serve(session, ASKED, 1),
+            reordered=serve(session, ASKED[::-1], CONCURRENCY),
+            together=serve(session, ASKED, CONCURRENCY),
+            states=(session.evidence_state("warmup"), session.evidence_state("measured")),
+        )
+    found = _with_it(plugin, model, logs, baseline)
+    for state in baseline.states:  # after it ran: what its hooks remember is no proof
+        found += guarded(
+            "evidence without it",
+            lambda state=state: evidence.negative(plugin, state, "an engine without it"),
+        )
+    return found + _store(plugin)
+
+
+def _with_it(plugin: Plugin, model: Path, logs: Path, baseline: Baseline) -> list[Finding]:
+    watch = Watch()
+    arm: dict[str, Plugin] = {"it": plugin}
+    if hooks_of(plugin).get("ablate_setup_cache") != "plain":
+        arm = {"watched": WatchedCache(watch), **arm}
+    context = context_of(model, logs, arm)
+    try:
+        session = ENGINE.open(context)
+    except Exception as error:  # a third party's own
+        return [bad("components", f"should open with it, and raised {said(error)}")]
+    with_it = _Run(plugin, session, baseline, watch)
+    return with_it.findings()
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The plugin's own session."""
+
+    plugin: Plugin
+    session: Session
+    baseline: Baseline
+    watch: Watch
+
+    def findings(self) -> list[Finding]:
+        found = guarded("components", self._components)
+        if not all(f.ok for f in found):
+            return found
+        try:
+            alone, together = self._serve(found)
+        except Exception as error:  # a third party's own
+            return [*found, bad("serving", f"should serve, and raised {said(error)}")]
+        finally:
+            self.session.close()
+        found += judged("serving", _unserved(alone, together), f"all of {len(ASKED)} are served")
+        found += guarded("lossless", lambda: self._lossless(alone, together))
+        return found + guarded("needs", self._needs)
+
+    def _serve(self, found: list[Finding]) -> tuple[Served, Served]:
+        alone = serve(self.session, ASKED, 1)
+        found += guarded("evidence (warmup)", lambda: self._evidence("warmup"))
+        drops = asking.of(self.plugin, "local").drops
+        together = serve(self.session, ASKED, 1 if "batching" in drops else CONCURRENCY)
+        found += guarded("evidence (measured)", lambda: self._evidence("measured"))
+        return alone, together
+
+    def _evidence(self, stage: Any) -> Iterator[Finding]:
+        return evidence.positive(self.plugin, self.session.evidence_state(stage))
+
+    def _components(self) -> Iterator[Finding]:
+        parts = self.session.evidence_state("warmup").components
+        problems = [
+            f"the {name} should be a {kind.__name__} (ablate.engines.local.interfaces), and is a "
+            f"{type(parts[name]).__name__}"
+            for name, kind in KINDS.items()
+            if not isinstance(parts[name], kind)
+        ]
+        fine = ", ".join(f"{name} {type(part).__name__}" for name, part in parts.items())
+        yield from judged("components", problems, fine)
+
+    def _lossless(self, alone: Served, together: Served) -> Iterator[Finding]:
+        base = self.baseline
+        pairs = (lossless.Pair(1, base.alone, alone), lossless.Pair(CONCURRENCY, base.together, together))
+        floor = lossless.Pair(CONCURRENCY, base.together, base.reordered)
+        return lossless.examine(self.plugin, pairs, floor)
+
+    def _needs(self) -> Iterator[Finding]:
+        needs = asking.of(self.plugin, "local").needs
+        problems = [
+            f"it {self.watch.seen[used]} and does not say so; return "
+            f"Requirements(needs=frozenset({{{used!r}}})) from ablate_requirements, or it will be "
+            "combined with a store that cannot"
+            for used in sorted(set(self.watch.seen) - needs)
+        ]
+        fine = f"uses {', '.join(sorted(self.watch.seen)) or 'nothing that it must ask for'}"
+        yield from judged("needs", problems, fine)
+
+
+def _unserved(*runs: Served) -> Iterator[str]:
+    for served in runs:
+        lacking = [r.id for r in ASKED if r.id not in served.completions]
+        if lacking or served.twice:
+            yield (
+                f"every request should complete once; never completed: {lacking or 'none'}, "
+                f"completed again: {served.twice or 'none'}"
+            )
+
+
+def _store(plugin: Plugin) -> list[Finding]:
+    """Its KV store by itself, for the shapes of four architectures."""
+    if "ablate_setup_cache" not in hooks_of(plugin):
+        return []
+    from ablate.engines.local.session import default_cache
+
+    def make(model: Any, limits: Any) -> Any:
+        arm = ArmPlugins({"it": plugin})
+        return arm.component("ablate_setup_cache", default_cache, model=model, limits=limits)
+
+    drops = asking.of(plugin, "local").drops
+    found: list[Finding] = []
+    for architecture in SHAPES:
+        found += examine_on(bench(architecture), make, drops)
+        if not all(f.ok for f in found):
+            break
+    return found or [good("kv store", "not looked at")]
