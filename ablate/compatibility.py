@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import TypeVar
 
-from ablate.conflicts import capability_conflicts, claim_conflicts, supports
+from ablate.conflicts import capability_conflicts, claim_conflicts
 from ablate.engines.base import Engine
 from ablate.errors import AblateError
-from ablate.implementations import hooks_of
+from ablate.implementations import hooks_of, supports
 from ablate.plugins import ArmPlugins, Plugin
 from ablate.types import ModelSpec
 

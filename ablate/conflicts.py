@@ -37,9 +37,3 @@ def capability_conflicts(
             takers = [n for n, r in requirements.items() if need in r.drops and n != name]
             problems += [f"{name!r} needs {need!r}, which {t!r} takes away" for t in takers]
     return problems
-
-
-def supports(plugin: type[Plugin], engine_calls: frozenset[str]) -> bool:
-    """Whether a plugin implements a working hook that the engine calls."""
-    working = set(hooks_of(plugin)) - {"ablate_requirements", "ablate_evidence", "ablate_register"}
-    return bool(working & engine_calls)

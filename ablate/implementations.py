@@ -74,6 +74,12 @@ def _check_arguments(name: str, method: Any, spec: Any) -> None:
             )
 
 
+def supports(plugin: object, engine_calls: frozenset[str]) -> bool:
+    """Whether a plugin implements a working hook that the engine calls."""
+    working = set(hooks_of(plugin)) - {"ablate_requirements", "ablate_evidence", "ablate_register"}
+    return bool(working & engine_calls)
+
+
 def deprecations(plugin: object, specs: Specs = hookspecs) -> tuple[str, ...]:
     """A sentence for each hook or argument that a plugin still uses and should no longer."""
     with warnings.catch_warnings(record=True) as caught:

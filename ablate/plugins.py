@@ -18,10 +18,10 @@ from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
 from ablate.admission import check_requirement
 from ablate.errors import AblateError, TrialError
 from ablate.hookspecs import PROJECT, hookimpl
-from ablate.implementations import check_version, deprecations, hooks_of, new_manager
+from ablate.implementations import check_version, deprecations, hooks_of, new_manager, supports
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
-__all__ = ["Plugin", "Registry", "hookimpl", "hooks_of"]
+__all__ = ["Plugin", "Registry", "hookimpl", "hooks_of", "supports"]
 
 Kind = Literal["domain", "engine", "launcher", "arrival", "executor", "metric", "report"]
 CLASSES: tuple[Kind, ...] = ("domain", "engine", "arrival", "executor", "metric")

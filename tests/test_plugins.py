@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from ablate import plugins
-from ablate.conflicts import claim_conflicts, supports
+from ablate.conflicts import claim_conflicts
 from ablate.engine_args import merge_engine_args
 from ablate.errors import AblateError, TrialError
 from ablate.hookspecs import COMPONENT_HOOKS
-from ablate.implementations import hooks_of
+from ablate.implementations import hooks_of, supports
 from ablate.plugins import ArmPlugins, Origin, Plugin, Registry, hookimpl, installed
 from ablate.types import Evidence, EvidenceState, Requirements
 from tests import stand_ins

@@ -18,14 +18,18 @@ from ablate.plugins import Installed, installed
 from ablate.project import read_project
 from ablate.scaffold import KINDS, compatible, write_project
 
-LONG = "of_a_name_that_goes_on"
-New = Callable[[str], Path]
+LONG = "of_a_name_that_goes_on_and"
+New = Callable[..., Path]
 
 
 @pytest.fixture
 def new(tmp_path: Path) -> New:
     """Writes a project of a kind."""
-    return lambda kind: write_project(f"demo_{kind}", kind, tmp_path / kind, installed())
+
+    def write(kind: str, prefix: str = "demo") -> Path:
+        return write_project(f"{prefix}_{kind}", kind, tmp_path / prefix / kind, installed())
+
+    return write
 
 
 def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -38,7 +42,7 @@ def test_ruff_has_nothing_to_say(new: New, tmp_path: Path) -> None:
     pytest.importorskip("ruff")
     for kind in KINDS:
         new(kind)
-        write_project(f"{kind}_{LONG}", kind, tmp_path / f"{kind}-long", installed())
+        new(kind, LONG)
     run(sys.executable, "-m", "ruff", "check", "--no-cache", ".", cwd=tmp_path)
     run(sys.executable, "-m", "ruff", "format", "--no-cache", "--check", ".", cwd=tmp_path)
 
@@ -67,13 +71,13 @@ def see(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_really_installed_it_is_green(new: New, tmp_path: Path) -> None:
-    green_as_installed(new("arrival"), tmp_path / "venv")
+    green_as_installed(new("arrival", "really"), tmp_path / "venv")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"arrival"}))
 def test_really_installed_every_kind_is_green(kind: str, new: New, tmp_path: Path) -> None:
-    green_as_installed(new(kind), tmp_path / "venv")
+    green_as_installed(new(kind, "really"), tmp_path / "venv")
 
 
 def green_as_installed(folder: Path, environment: Path) -> None:
