@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
@@ -91,15 +92,17 @@ def green_as_installed(folder: Path, environment: Path) -> None:
     assert "passed" in run(python, "-m", "pytest", "-q", cwd=folder).stdout
     name = next(iter(read_project(folder).entry_points))
     ablate = partial(run, python, "-m", "ablate", cwd=folder)
-    assert "all checks hold" in ablate("plugins", "check", name).stdout
+    assert "all checks hold" in ablate("plugins", "check", ".").stdout
     assert name in ablate("plan", "recipe.yaml").stdout
 
 
 @pytest.mark.slow
-def test_types_are_strict(new: New, tmp_path: Path) -> None:
+def test_types_are_strict(new: New, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mypy")
-    found = [str(f) for kind in KINDS for f in new(kind).glob("ablate_*")]
-    run(sys.executable, "-m", "mypy", "--strict", *found, cwd=tmp_path)
+    folders = [new(kind) for kind in KINDS]
+    monkeypatch.setenv("MYPYPATH", os.pathsep.join(map(str, folders)))
+    files = [file for folder in folders for file in folder.rglob("*.py")]
+    run(sys.executable, "-m", "mypy", "--strict", *files, cwd=tmp_path)
 
 
 class TestRefused:
