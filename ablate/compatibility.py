@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
 from ablate.conflicts import capability_conflicts, claim_conflicts
 from ablate.engines.base import Engine
@@ -51,13 +51,14 @@ def _fits(plugin: type[Plugin], engine: type[Engine], backend: str | None) -> bo
 
 
 def example(cls: type[T]) -> T:
-    """A component with its default options, its ``example``'s, or text where one must be given."""
-    needed = [
-        f.name
+    """A component with its default options, its ``example``'s, or 1 or text where one is needed."""
+    hints = get_type_hints(cls)
+    needed = {
+        f.name: 1 if hints[f.name] in (int, float) else "example"
         for f in fields(cls)  # type: ignore[arg-type]
         if f.init and f.default is MISSING and f.default_factory is MISSING
-    ]
-    return cls(**{**dict.fromkeys(needed, "example"), **getattr(cls, "example", {})})
+    }
+    return cls(**{**needed, **getattr(cls, "example", {})})
 
 
 def incompatibilities(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ablate.arrivals import Arrival
@@ -61,6 +62,19 @@ class Components:
         name = str(recipe.workload.get("arrival", "batch"))
         arrival: Arrival | None = self._component("arrival", name, options, "workload")
         return arrival
+
+    def fits(self, arrival: Arrival, recipe: Recipe, domains: Iterable[Domain]) -> None:
+        """Whether a workload fits the rest of the recipe; a recorded trace may be too short."""
+        if arrival.attained and not recipe.slo:
+            self.problem("workload.find: there are no bounds to keep; set slo")
+        try:
+            problems = sum(len(problems_of(domain)) for domain in domains)
+        except Exception:  # reported where the domain was built
+            return
+        try:
+            arrival.offsets(problems * recipe.sampling.samples, Random(0))
+        except ValueError as error:
+            self.problem(f"workload: {error}")
 
     def domains(self, recipe: Recipe) -> dict[str, Domain]:
         found = {n: self._domain(n, self._asked(n, recipe)) for n in recipe.domains}

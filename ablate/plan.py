@@ -178,6 +178,7 @@ def _arm(
     model = components.model(applied, engine)
     if engine is None or arrival is None:
         return None, problems
+    components.fits(arrival, applied, domains.values())
     plugins = {n: p for level in combination for n, p in level.plugins.items()}
     problems += incompatibilities(plugins, applied.engine[0], engine, components.engines(), model)
     info = ArmInfo(

@@ -160,8 +160,8 @@ A recipe is YAML. `ablate run RECIPE key=value …` sets keys from the command l
 (`sampling.max_tokens=1024`, `factors.weights[0].awq.bits=3`, `domains.logic.limit=8`), values are
 YAML, and a value replaces what the key had. `${oc.env:VAR}` and `${oc.env:VAR,default}` stand for
 environment variables, `${sampling.max_tokens}` for another key of the recipe. Values that begin
-with `./`, `../` or `~/`, a domain's `path` and `train_path`, and a `model` that is a folder beside
-the recipe, are paths relative to the recipe's folder.
+with `./`, `../` or `~/`, the `path` and `train_path` of domains and workloads, and a `model` that
+is a folder beside the recipe, are paths relative to the recipe's folder.
 """
 
 

@@ -17,7 +17,7 @@ from ablate.yamlfile import expand
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|m|h)")
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
-DATA = ("path", "train_path")  # a domain's options that name files
+DATA = ("path", "train_path")  # options of domains and workloads that name files
 
 Options = dict[str, Any]
 
@@ -58,16 +58,16 @@ class SectionReader:
                 f"domains: must be a mapping or a list of names, got {shorten(value)}"
             )
             return {}
-        return {str(name): self._domain(o, f"domains.{name}") for name, o in value.items()}
+        return {str(name): self._with_data(o, f"domains.{name}") for name, o in value.items()}
 
-    def _domain(self, value: object, where: str) -> Options:
-        """A domain's options; data that lie beside the recipe need no ``./``."""
+    def _with_data(self, value: object, where: str) -> Options:
+        """Options that may name data; those that lie beside the recipe need no ``./``."""
         options = self._options(value, where)
         files = {k: v for k, v in options.items() if k in DATA and isinstance(v, str)}
         return {**options, **{key: self._absolute(file) for key, file in files.items()}}
 
     def workload(self, value: object) -> Options:
-        return {"arrival": "batch", **self._options(value, "workload")}
+        return {"arrival": "batch", **self._with_data(value, "workload")}
 
     def factors(self, value: object) -> dict[str, tuple[Options, ...]]:
         if not isinstance(value, Mapping):

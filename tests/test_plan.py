@@ -312,6 +312,12 @@ class TestProblems:
         for place in ("factors.t[0].set: ", "model ", "blocks: "):
             assert place in told
 
+    def test_a_trace_that_is_too_short(self, tmp_path: Path) -> None:
+        trace = tmp_path / "trace.csv"
+        trace.write_text("time\n1\n2\n")
+        told = refusal(workload={"arrival": "trace", "path": str(trace)})
+        assert f"workload: {trace} has 2 arrivals, and a trial needs" in told
+
     def test_a_domain_that_cannot_be_loaded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def gone(_: Domain) -> Any:
             raise OSError("the data moved")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.arrivals import Arrival, Batch, Gamma
+from ablate.arrivals import Arrival, Batch, Closed, Constant, Gamma, Poisson, Ramp, Trace
 from ablate.plan import Arm, make_plan
 from ablate.recipe import ModelConfig, Recipe
 from ablate.types import Load, Sampling
@@ -46,25 +50,115 @@ def test_gaps_have_the_mean_and_the_variation_of_the_gamma(
     assert stdev(gaps) / fmean(gaps) == pytest.approx(variation, rel=0.2)
 
 
-def test_arrivals_are_not_rescaled() -> None:
+@pytest.mark.parametrize("burstiness", [0.25, 0.5, 1.0, 4.0])
+@pytest.mark.parametrize("form", ["renewal", "rescaled"])
+def test_ten_thousand_gaps_are_gamma_distributed(
+    burstiness: float, form: Literal["renewal", "rescaled"]
+) -> None:
+    drawn = Gamma(7.0, burstiness, form).offsets(10_000, Random(burstiness))
+    found = np.diff([0.0, *drawn])
+    assert np.std(found) / np.mean(found) == pytest.approx(burstiness**-0.5, rel=0.03)
+    fit = scipy.stats.kstest(found, scipy.stats.gamma(burstiness, scale=1 / (7 * burstiness)).cdf)
+    assert fit.pvalue > 0.01
+
+
+def test_only_the_rescaled_form_fixes_the_last_arrival() -> None:
     last = {Gamma(10).offsets(50, Random(seed))[-1] for seed in range(20)}
-    assert stdev(last) > 0.3  # vLLM's would all be 5.0; a renewal process has 50 ** 0.5 / 10
+    assert stdev(last) > 0.3  # a renewal process has 50 ** 0.5 / 10
+    fixed = [Gamma(10, form="rescaled").offsets(50, Random(seed))[-1] for seed in range(20)]
+    assert fixed == pytest.approx([5.0] * 20)
+    assert Gamma(10, form="rescaled").offsets(0, Random(0)) == []
+
+
+def test_regular_and_poisson_arrivals() -> None:
+    assert Constant(4).offsets(3, Random(0)) == [0.25, 0.5, 0.75]
+    assert Poisson(4).offsets(9, Random(1)) == Gamma(4).offsets(9, Random(1))
+
+
+@pytest.mark.parametrize("curve", ["linear", "exponential"])
+def test_a_ramp_goes_from_one_rate_to_the_other(curve: Literal["linear", "exponential"]) -> None:
+    gaps = np.diff([0.0, *Ramp(1, 100, 1e6, curve=curve).offsets(101, Random(0))])  # nearly regular
+    assert 1 / gaps[[0, 100]] == pytest.approx([1, 100], rel=0.01)
+    assert 1 / gaps[50] == pytest.approx(50.5 if curve == "linear" else 10, rel=0.01)
+    assert Ramp(1, 2).offsets(1, Random(0))[0] > 0
 
 
 def test_a_batch_is_a_closed_loop() -> None:
     process: Arrival = Batch(4)
     assert process.offsets(100, Random(0)) is None
+    assert process.pauses(100, Random(0)) is None
     assert Batch(4).in_flight == 4
 
 
+def test_users_think() -> None:
+    assert Closed(3, 2.0, "constant").pauses(3, Random(0)) == [2.0, 2.0, 2.0]
+    assert Closed(3, 0.0).pauses(2, Random(0)) == [0.0, 0.0]
+    drawn = Closed(3, 2.0).pauses(10_000, Random(0))
+    assert [fmean(drawn), stdev(drawn)] == pytest.approx([2.0, 2.0], rel=0.03)
+    assert Closed(3).in_flight == 3
+
+
+TRACES = {
+    "azure": "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+    "2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n"
+    "2023-11-16 18:15:51.2224670,879,55\n",
+    "burstgpt": "Timestamp,Model,Request tokens\n5,ChatGPT,472\n45,ChatGPT,1087\n118,GPT-4,417\n",
+    "servegen": "request_id,timestamp,input\n1,118.5,7\n0,0.25,9\n2,119.5,3\n",
+}
+GAPS = {"azure": [4.314579, 0.227298], "burstgpt": [40, 73], "servegen": [118.25, 1]}
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_a_trace_is_replayed(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "trace.csv"
+    file.write_text(TRACES[name])
+    offsets = Trace(str(file)).offsets(3, Random(0))
+    assert offsets[0] == 0
+    assert np.diff(offsets) == pytest.approx(GAPS[name], abs=1e-6)
+    assert np.diff(Trace(str(file), speed=2).offsets(3, Random(0))) == pytest.approx(
+        np.array(GAPS[name]) / 2, abs=1e-6
+    )
+    assert Trace(str(file), request_rate=8).offsets(3, Random(0))[-1] == pytest.approx(0.25)
+    parts = {tuple(Trace(str(file)).offsets(2, Random(seed))) for seed in range(20)}
+    assert len(parts) == 2
+    with pytest.raises(ValueError, match="has 3 arrivals, and a trial needs 4"):
+        Trace(str(file)).offsets(4, Random(0))
+
+
 @pytest.mark.parametrize(
-    "options",
-    [{"request_rate": 0}, {"request_rate": -1}, {"request_rate": float("nan")},
-     {"request_rate": 1, "burstiness": 0}, {"request_rate": 1, "concurrency": 0}],
+    ("text", "options", "message"),
+    [
+        ("a,b\n1,2\n", {}, "has no column 'with times'; set column. Known: a, b."),
+        ("tiem\n1\n", {"column": "time"}, "has no column 'time'; set column. Did you mean 'tiem'?"),
+        ("time\n1\nsoon\n", {}, r"trace.csv:3: 'soon' is no time"),
+        ("time\n1\nnan\n", {}, r"trace.csv:3: 'nan' is no time"),
+        ("time\n1\n\xff", {}, "no time"),
+        ("time\n1\n", {"speed": 2.0, "request_rate": 1.0}, "give one of them"),
+        (None, {}, "cannot be read"),
+    ],
+)
+def test_bad_traces(
+    tmp_path: Path, text: str | None, options: dict[str, Any], message: str
+) -> None:
+    file = tmp_path / "trace.csv"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        Trace(str(file), **options)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Gamma(0), lambda: Gamma(-1), lambda: Gamma(float("nan")), lambda: Gamma(1, 0),
+        lambda: Gamma(1, concurrency=0), lambda: Poisson(0), lambda: Constant(-1),
+        lambda: Gamma(1, turns=0), lambda: Batch(turns=0), lambda: Ramp(1, 0),
+        lambda: Closed(0), lambda: Closed(1, -1.0), lambda: Batch(0),
+    ],
 )  # fmt: skip
-def test_impossible_processes(options: dict[str, Any]) -> None:
+def test_impossible_processes(make: Callable[[], Arrival]) -> None:
     with pytest.raises(ValueError, match="must be"):
-        Gamma(**options)
+        make()
 
 
 GAMMA = {"arrival": "gamma", "request_rate": 5}
@@ -103,6 +197,10 @@ class TestLoads:
         made = arms()
         one, other = build_load(made["baseline"], 1), build_load(made["loader"], 1)
         assert one == other
+        users = arms(workload={"arrival": "closed", "users": 2})
+        one, other = build_load(users["baseline"], 1), build_load(users["loader"], 1)
+        assert one == other
+        assert len({request.pause for request in one.requests}) == 40
 
     def test_blocks_differ_in_both(self) -> None:
         arm = arms()["baseline"]
@@ -132,6 +230,25 @@ class TestLoads:
         # A run can be resumed by a later version: these numbers must not move.
         load = build_load(arms()["baseline"], 0)
         assert {r.id: r.seed for r in load.requests}["count/0#0"] == 6698443199916762682
+
+    def test_turns_of_a_chat_carry_what_was_said_before(self) -> None:
+        made = arms(workload={"arrival": "batch", "turns": 3})
+        one, other = (build_load(made["baseline"], block) for block in (0, 1))
+        assert order(one) != order(other)
+        problems = {r.id: r.problem for r in one.requests}
+        assert problems == {r.id: r.problem for r in other.requests}
+        assert len(problems) == 40
+        said: set[tuple[str, int]] = set()
+        for request in one.requests:
+            assert all((text, request.sample) in said for text, _ in request.problem.history)
+            said.add((request.problem.prompt, request.sample))
+        worked = {p.prompt: p.solution for p in problems.values()}
+        turns = [turn for p in problems.values() for turn in p.history]
+        assert all(answer and answer in (worked[text] or "") for text, answer in turns)
+        lengths = sorted(len(p.history) for p in problems.values())
+        assert lengths == sorted([0, 1, 2] * 12 + [0, 1] * 2)  # 20 problems: six chats and a pair
+        messages = max(problems.values(), key=lambda p: len(p.history)).messages
+        assert [m["role"] for m in messages] == ["user", "assistant"] * 2 + ["user"]
 
     def test_a_closed_loop_has_no_arrivals(self) -> None:
         load = build_load(arms(workload={"arrival": "batch", "concurrency": 3})["baseline"], 0)

@@ -21,6 +21,7 @@ from ablate.models import resolve_model
 from ablate.plan import Arm
 from ablate.plugins import ArmPlugins
 from ablate.run.grading import Asked, Grading
+from ablate.run.search import Served, fastest, planned_rate, serve_at
 from ablate.store import COMPLETIONS, RECORDS, USAGE, LineWriter, TrialDir
 from ablate.types import (
     Completion,
@@ -92,9 +93,7 @@ def _measure(
         gc.collect()
         gc.freeze()  # what is loaded stays: collections during measuring need not look at it
         load_average = os.getloadavg()[0]
-        cpu = session.cpu_seconds
-        counters = session.run(load, writer.completed, writer.sampled) if load.requests else {}
-        cpu = _since(cpu, session.cpu_seconds)
+        counters, cpu = _serve(session, arm, load, writer)
         writer.finish()
         evidence: tuple[Evidence, ...] = ()
         if load.requests:
@@ -110,9 +109,33 @@ def _measure(
             load_average=load_average,
             grading_given_up=writer.given_up,
             evidence=evidence,
-            counters=dict(counters),
+            counters=counters,
             info=dict(session.info),
         )
+
+
+def _serve(
+    session: Session, arm: Arm, load: Load, writer: _Writer
+) -> tuple[dict[str, float], float | None]:
+    """Serve the load, as fast as it is planned or may be; the counters and CPU seconds of it."""
+    if not load.requests:
+        return {}, None
+    attainment = arm.arrival.attained
+    if attainment is None:
+        before = session.cpu_seconds
+        counters = session.run(load, writer.completed, writer.sampled)
+        return dict(counters), _since(before, session.cpu_seconds)
+
+    def serve(speed: float) -> Served:
+        writer.says(f"searching at {speed:.3g} times the rate")
+        return serve_at(session, load, speed, arm.recipe.slo)
+
+    found = fastest(serve, attainment)
+    for completion in found.completions:
+        writer.completed(completion)
+    for usage in found.usage:
+        writer.sampled(usage)
+    return {**found.counters, "max_request_rate": planned_rate(load) * found.speed}, found.cpu
 
 
 def _since(before: float | None, after: float | None) -> float | None:

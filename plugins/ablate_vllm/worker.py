@@ -127,7 +127,10 @@ class _Run:
 
     async def _slot(self) -> None:
         while self._pending:
-            await self._answer(self._pending.popleft(), self._now())
+            request = self._pending.popleft()
+            arrival = self._now() + request["pause"]
+            await asyncio.sleep(request["pause"])
+            await self._answer(request, arrival)
 
     async def _answer(self, request: Mapping[str, Any], arrival: float) -> None:
         dispatched = self._now()

@@ -55,10 +55,28 @@ def test_latency_counts_from_the_schedule_when_the_client_is_full(session: Local
 def test_a_closed_loop_keeps_its_concurrency(session: LocalSession) -> None:
     served = serve(session, PROMPTS, 3)
     spans = [(c.dispatched, c.finished) for c in served.completions.values()]
-    assert all(c.arrival == c.dispatched for c in served.completions.values())
+    opened = {0.0, *(c.finished for c in served.completions.values())}
+    assert all(c.arrival in opened for c in served.completions.values())
     together = [sum(a <= start < b for a, b in spans) for start, _ in spans]
     assert max(together) == 3
     assert max(u.running + u.waiting for u in served.usage) == 3
+
+
+def test_users_of_a_closed_loop_think_before_they_ask(session: LocalSession) -> None:
+    asked = [replace(r, pause=0.2 * (i % 3)) for i, r in enumerate(requests(PROMPTS))]
+    served = Served()
+    session.run(
+        Load(tuple(asked), 3),
+        lambda c: served.completions.__setitem__(c.request_id, c),
+        served.usage.append,
+    )
+    opened = [0.0, *(c.finished for c in served.completions.values())]
+    for request in asked:
+        done = served.completions[request.id]
+        assert done.dispatched >= done.arrival
+        assert min(abs(done.arrival - request.pause - time) for time in opened) < 1e-9
+    first = [served.completions[str(i)].arrival for i in range(3)]
+    assert first == pytest.approx([0.0, 0.2, 0.4])
 
 
 def test_output_is_cut_at_max_tokens_with_drafts_too(session: LocalSession) -> None:

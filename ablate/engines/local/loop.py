@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ablate.engines.local.arriving import Arrivals
 from ablate.engines.local.clock import Clock
 from ablate.engines.local.interfaces import Chunk, DecodeStep, KVStore, Scheduler, Seq
 from ablate.engines.stops import StopTexts
 from ablate.engines.text import Codebook, completion_of
-from ablate.types import Completion, FinishReason, Load, Request, Sampling, Usage
+from ablate.types import Completion, FinishReason, Load, Sampling, Usage
 
 USAGE_INTERVAL = 0.05  # s between telemetry samples, beside those of every new peak
 
@@ -42,6 +42,7 @@ class Loop:
         self._on_completion = on_completion
         self._on_usage = on_usage
         self._stops: dict[tuple[str, ...], StopTexts] = {}
+        self._arrivals = Arrivals(Load(()), (), 0)
         self._start = 0.0
         self._next_usage = 0.0
         self._peak = 0
@@ -49,34 +50,29 @@ class Loop:
 
     def run(self, load: Load, prompts: Sequence[list[int]], first_id: int) -> None:
         """Serve ``load``, whose prompts are tokenized already; ids count up from ``first_id``."""
-        pending = deque(
-            zip(load.requests, prompts, range(first_id, first_id + len(prompts)), strict=True)
-        )
+        self._arrivals = Arrivals(load, prompts, first_id)
         self._start = self._clock.now()
         self._sample_usage()
-        while pending or self._in_flight:
-            self._dispatch(pending, load.concurrency)
+        while self._arrivals or self._in_flight:
+            self._dispatch(load.concurrency)
             if self._in_flight:
                 self._advance()
             else:
-                self._clock.sleep(max((pending[0][0].arrival or 0.0) - self._now(), 0.0))
+                self._clock.sleep(max(self._arrivals.next - self._now(), 0.0))
         self._sample_usage()
 
     def _now(self) -> float:
         return self._clock.now() - self._start
 
-    def _dispatch(
-        self, pending: deque[tuple[Request, list[int], int]], concurrency: int | None
-    ) -> None:
+    def _dispatch(self, concurrency: int | None) -> None:
         now = self._now()
-        while pending and (concurrency is None or self._in_flight < concurrency):
-            request, prompt, seq_id = pending[0]
-            arrival = now if request.arrival is None else request.arrival
-            if arrival > now:
+        while concurrency is None or self._in_flight < concurrency:
+            one = self._arrivals.take(now)
+            if one is None:
                 return
-            pending.popleft()
-            most = self._sampling.limit(request.problem)
-            seq = Seq(seq_id, request, list(prompt), len(prompt), most, arrival, now)
+            most = self._sampling.limit(one.request.problem)
+            tokens, size = list(one.prompt), len(one.prompt)
+            seq = Seq(one.id, one.request, tokens, size, most, one.arrival, now)
             self._parts.scheduler.add(seq)
             self._in_flight += 1
 
@@ -117,6 +113,7 @@ class Loop:
         self._parts.scheduler.finish(seq)
         self._parts.step.release(seq.id)
         self._in_flight -= 1
+        self._arrivals.slot_opened(now)
         self._on_completion(completion(seq, now, reason, self._parts.codebook))
 
     def _kv_bytes(self) -> int:

@@ -22,12 +22,15 @@ SHOWN = 600  # characters of an error page
 
 @dataclass(frozen=True)
 class Job:
-    """One request, ready to be sent to ``path``. ``arrival`` None: when a slot opens."""
+    """One request, ready to be sent to ``path``. ``arrival`` None: ``pause`` seconds after a slot
+    has opened.
+    """
 
     index: int
     path: str
     body: bytes
     arrival: float | None
+    pause: float = 0.0
 
 
 @dataclass(eq=False)
@@ -116,13 +119,18 @@ class Exchange:
         slots = asyncio.Semaphore(self._rules.concurrency or len(jobs) or 1)
         for job in jobs:
             await slots.acquire()
-            now = self._now()
-            arrival = now if job.arrival is None else job.arrival
-            if arrival > now:
-                await asyncio.sleep(arrival - now)
-            requests.create_task(self._request(job, arrival, slots))
+            if job.arrival is None:  # the slot's user thinks, and the next slot need not wait
+                requests.create_task(self._request(job, self._now() + job.pause, slots))
+            else:
+                await self._until(job.arrival)
+                requests.create_task(self._request(job, job.arrival, slots))
+
+    async def _until(self, time: float) -> None:
+        if (left := time - self._now()) > 0:
+            await asyncio.sleep(left)
 
     async def _request(self, job: Job, arrival: float, slots: asyncio.Semaphore) -> None:
+        await self._until(arrival)
         now = self._now()
         stream = Stream(job, arrival, dispatched=now, last=now)
         self._live.add(stream)
