@@ -5,8 +5,8 @@
 the others return what was looked at instead, good and bad, as ``ablate plugins check`` prints it.
 They run real components on a random two-layer model, on CPU.
 
-``tiny_model``, ``FakeClock`` and ``FakeServer`` are what they run on. pytest has them as the
-fixtures ``tiny_model``, ``fake_clock`` and ``fake_server`` wherever `ablate` is installed.
+``tiny_model``, ``FakeClock`` and ``FakeServer`` are what tests run on. pytest has them as the
+fixtures ``tiny_model``, ``fake_clock`` and ``fake_server`` wherever ``ablate`` is installed.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import ParamSpec
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,20 @@ def judged(check: str, problems: Iterable[str], fine: str) -> Iterator[Finding]:
         yield good(check, fine)
 
 
-def guarded(check: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
+def guarded(
+    check: str, look: Callable[P, Iterable[Finding]], *args: P.args, **more: P.kwargs
+) -> list[Finding]:
     """What ``look`` finds; if it raises, what it found until then and the error."""
     found: list[Finding] = []
     try:
-        found.extend(look())
+        found.extend(look(*args, **more))
     except Exception as error:  # what is examined can fail in any way
         found.append(bad(check, f"should not raise, and raised {said(error)}"))
     return found
 
 
 def said(error: BaseException) -> str:
-    """An error in one line."""
-    first = str(error).strip().split("\n", 1)[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    """An error in one line: its first and, where there are more, its last."""
+    lines = str(error).strip().splitlines()
+    words = " … ".join([lines[0], *lines[1:][-1:]]) if lines else ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
@@ -27,28 +27,27 @@ def _fine(component: Any) -> str:
 
 def _problems(component: Any) -> Iterator[str]:
     cls = type(component)
-    if not is_dataclass(component) or not getattr(cls, "__dataclass_params__").frozen:
+    if not is_dataclass(component) or not cls.__dataclass_params__.frozen:
         yield f"{cls.__name__} should be a frozen dataclass: write @dataclass(frozen=True) above it"
         return
-    asked = {f.name: getattr(component, f.name) for f in fields(component) if f.init}
+    asked = {f.name: _plain(getattr(component, f.name)) for f in fields(component) if f.init}
     try:
-        written = yaml.safe_dump(_plain(asked))
+        written = yaml.safe_dump(asked)
     except yaml.YAMLError:
         yield f"options should be plain values, and cannot be written as YAML: {asked}"
         return
     again, problems = build(cls, yaml.safe_load(written), "options")
     yield from problems
-    if again is not None and yaml.safe_dump(_plain(asdict(again))) != yaml.safe_dump(
-        _plain(asdict(component))
-    ):
+    if again is not None and _plain(again) != _plain(component):
         yield f"options should come back from YAML as they were: {component} came back as {again}"
     yield from _undocumented(cls)
 
 
 def _plain(value: Any) -> Any:
+    """As YAML has it: mappings, lists and what they hold."""
     if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    if isinstance(value, dict):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
     return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
@@ -58,6 +57,6 @@ def _undocumented(cls: type) -> Iterator[str]:
     texts = [inspect.getdoc(sys.modules.get(cls.__module__)) or ""]
     texts += [base.__doc__ or "" for base in cls.__mro__ if base is not object]
     words = set(re.findall(r"\w+", " ".join(texts)))
-    silent = [f.name for f in fields(cls) if f.init and f.name not in words]  # type: ignore[arg-type]
+    silent = [f.name for f in fields(cls) if f.init and f.name not in words]
     if silent:
         yield f"{cls.__name__}'s docstring should say what these options do: {', '.join(silent)}"

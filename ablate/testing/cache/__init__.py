@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ablate.testing.cache import probe
-from ablate.testing.cache.bench import SHAPES, Bench, MakeStore, Wrong, bench
+from ablate.testing.cache.bench import SHAPES, Bench, MakeStore, StoreError, bench
 from ablate.testing.cache.walk import Allowed, Walk
 from ablate.testing.findings import Finding, guarded, judged, said
 from ablate.testing.serving import one_thread
@@ -35,7 +35,7 @@ def examine_on(on: Bench, make_store: MakeStore, drops: frozenset[str]) -> list[
     """The same for one shape."""
     found: list[Finding] = []
     for look in (_reads, _sizes, _roll_back, _shared_blocks):
-        found += guarded("kv store", lambda look=look: look(on, make_store, drops))
+        found += guarded("kv store", look, on, make_store, drops)
     return found
 
 
@@ -63,7 +63,7 @@ def _roll_back(on: Bench, make_store: MakeStore, drops: frozenset[str]) -> Itera
 
 def _shared_blocks(on: Bench, make_store: MakeStore, drops: frozenset[str]) -> Iterator[Finding]:
     if "shared_blocks" in drops:
-        problems = _sentences(on, lambda: probe.refuses(on, make_store) or ())
+        problems = _sentences(on, lambda: probe.refuses(on, make_store))
         fine = "drops shared_blocks, and refuses to export and adopt"
     else:
         problems = _sentences(on, lambda: probe.share(on, make_store), hint=True)
@@ -76,8 +76,8 @@ def _walks(on: Bench, make_store: MakeStore, allowed: Allowed) -> list[str]:
     for seed in SEEDS:
         try:
             Walk(on, make_store, seed, allowed).go(STEPS)
-        except Wrong as wrong:
-            return [f"{_shaped(on)}: {wrong}"]
+        except StoreError as error:
+            return [f"{_shaped(on)}: {error}"]
     return []
 
 
@@ -86,8 +86,8 @@ def _sentences(on: Bench, look: Callable[[], Iterable[str]], hint: bool = False)
     problems: list[str] = []
     try:
         problems.extend(look())
-    except Wrong as wrong:
-        problems.append(str(wrong))
+    except StoreError as error:
+        problems.append(str(error))
     except Exception as error:  # a store can fail in any way
         advice = "; a store that cannot share blocks must say drops=frozenset({'shared_blocks'})"
         problems.append(f"should not raise, and raised {said(error)}{advice if hint else ''}")

@@ -33,7 +33,7 @@ SHAPES: Mapping[str, Mapping[str, int]] = {
 }
 
 
-class Wrong(Exception):
+class StoreError(Exception):
     """What a store did that a store may not do, as a sentence."""
 
 
@@ -60,7 +60,7 @@ class Bench:
     def store(self, make_store: MakeStore, budget: int = BUDGET, seqs: int = 8) -> KVStore:
         made = make_store(self.model, Limits(seqs, 256, LONGEST, budget, 8))
         if not isinstance(made, KVStore):
-            raise Wrong(
+            raise StoreError(
                 f"should be an ablate.engines.local.interfaces.KVStore and is a "
                 f"{type(made).__name__}; derive it from KVStore"
             )
@@ -93,7 +93,7 @@ class Driven:
     def admit(self, seq: Seq) -> int:
         held = self.store.add(seq)
         if not 0 <= held < len(seq.tokens):
-            raise Wrong(
+            raise StoreError(
                 f"add() said that {held} of {len(seq.tokens)} known tokens are held; at least the "
                 "last one must be left to compute"
             )
@@ -132,14 +132,14 @@ class Driven:
         wanted = (rows, heads, length, size)
         for name, part in zip(("keys", "values"), read, strict=True):
             if tuple(part.shape) != wanted or part.dtype != self.bench.model.dtype:
-                raise Wrong(
+                raise StoreError(
                     f"read() should give {name} of shape {wanted} in {self.bench.model.dtype}, and "
                     f"gave {tuple(part.shape)} in {part.dtype}"
                 )
         both = torch.stack(tuple(read), dim=1)
         if not bool(both.isfinite().all()):
-            raise Wrong(
-                "read() gave entries that are not finite; what lies beyond a row's length is masked "
-                "but must be finite, so make its memory with zeros"
+            raise StoreError(
+                "read() gave entries that are not finite; what lies beyond a row's length is "
+                "masked but must be finite, so make its memory with zeros"
             )
         return both

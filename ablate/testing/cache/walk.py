@@ -15,9 +15,10 @@ from ablate.testing.cache.bench import (
     Bench,
     Driven,
     MakeStore,
-    Wrong,
+    StoreError,
     sequence,
 )
+from ablate.testing.findings import said
 
 NOISE = 1e-5
 
@@ -44,7 +45,7 @@ class Walk:
         self.history: list[str] = []
 
     def go(self, steps: int) -> None:
-        """Raises Wrong, with what led to it, when the store is not what it should be."""
+        """Raises StoreError, with what led to it, when the store is not what it should be."""
         moves = (self._admit, self._step, self._step, self._step, self._preempt, self._free)
         try:
             for _ in range(steps):
@@ -55,8 +56,8 @@ class Walk:
                 self._check_counts()
         except Exception as error:
             path = "; ".join(self.history[-6:])
-            words = str(error) if isinstance(error, Wrong) else f"{type(error).__name__}: {error}"
-            raise Wrong(f"{words} (after … {path})") from error
+            words = str(error) if isinstance(error, StoreError) else said(error)
+            raise StoreError(f"{words} (after … {path})") from error
 
     def _admit(self) -> None:
         if len(self._pieces) >= self._allowed.seqs:
@@ -133,10 +134,10 @@ class Walk:
         worse = (off > lost + NOISE).nonzero().flatten().tolist()
         if worse:
             at = worse[0]
-            raise Wrong(
+            raise StoreError(
                 f"token {at} of sequence {seq_id}'s {len(lost)} reads back off by "
-                f"{float(off[at]):.2g} from a fresh store that saw the same tokens without detours, "
-                f"which itself loses {float(lost[at]):.2g}"
+                f"{float(off[at]):.2g} from a fresh store that saw the same tokens without "
+                f"detours, which itself loses {float(lost[at]):.2g}"
             )
 
     def _fresh(self, seq: Seq, new: Sequence[int]) -> Tensor:
@@ -154,18 +155,18 @@ class Walk:
         store, kept = self._driven.store, self._driven.kept
         for seq_id, length in kept.items():
             if store.length(seq_id) != length:
-                raise Wrong(
+                raise StoreError(
                     f"length({seq_id}) should be the {length} tokens that were committed, and is "
                     f"{store.length(seq_id)}"
                 )
         total = sum(kept.values())
         if not (0 <= store.tokens <= total and bool(store.tokens) == bool(total)):
-            raise Wrong(f"tokens is {store.tokens} while {total} are committed")
+            raise StoreError(f"tokens is {store.tokens} while {total} are committed")
         needed = round(store.tokens * store.bytes_per_token)
         if not needed <= store.used_bytes <= store.allocated_bytes:
-            raise Wrong(
+            raise StoreError(
                 f"bytes should grow from tokens x bytes_per_token ({needed}) over used_bytes "
                 f"({store.used_bytes}) to allocated_bytes ({store.allocated_bytes})"
             )
         if not all(isinstance(store.order(i), int) for i in kept):
-            raise Wrong("order() should give a whole number for every admitted sequence")
+            raise StoreError("order() should give a whole number for every admitted sequence")

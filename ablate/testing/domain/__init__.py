@@ -15,14 +15,14 @@ from ablate.types import Problem
 def examine(domain: Domain, answer: Callable[[Problem], str] | None) -> list[Finding]:
     """What ``check_domain`` looks at."""
     found = [
-        *guarded("options", lambda: options.examine(domain)),
-        *guarded("problems", lambda: problems.examine(domain)),
+        *guarded("options", options.examine, domain),
+        *guarded("problems", problems.examine, domain),
     ]
     if all(f.ok for f in found if f.check == "problems"):
-        found += guarded("training", lambda: problems.training(domain))
-        found += guarded("pickle", lambda: _picklable(domain))
-        found += guarded("answers", lambda: grading.answers(domain, answer))
-        found += guarded("other texts", lambda: grading.other_texts(domain))
+        found += guarded("training", problems.training, domain)
+        found += guarded("pickle", _picklable, domain)
+        found += guarded("answers", grading.answers, domain, answer)
+        found += guarded("other texts", grading.other_texts, domain)
     return found
 
 
@@ -36,7 +36,7 @@ def _picklable(domain: Domain) -> Iterator[Finding]:
             wrong.append("a slow domain and its problems should be equal after being pickled")
     except Exception as error:  # what cannot be pickled raises anything
         wrong.append(
-            "a slow domain and its problems are sent to the processes that grade, so they should be "
-            f"picklable, and are not: {error}"
+            "a slow domain and its problems are sent to the processes that grade, so they should "
+            f"be picklable, and are not: {error}"
         )
     yield from judged("pickle", wrong, "slow, and picklable")

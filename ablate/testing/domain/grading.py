@@ -47,9 +47,9 @@ def answers(domain: Domain, answer: Callable[[Problem], str] | None) -> Iterator
     if form is None:
         yield bad(
             "answers",
-            f"the grader should accept its own references, and accepts {problems[0].reference!r} of "
-            f"{problems[0].id!r} in none of the usual forms; pass check_domain(domain, answer=…), "
-            "a function that writes a right answer as a model would",
+            f"the grader should accept its own references, and accepts {problems[0].reference!r} "
+            f"of {problems[0].id!r} in none of the usual forms; pass check_domain(domain, "
+            "answer=…), a function that writes a right answer as a model would",
         )
         return
     rejected = [p for p in problems if not _right(domain, p, form(p, p.reference))]
@@ -72,7 +72,9 @@ def _form(
         return lambda p, reference: answer(replace(p, reference=reference))
     worked = [p for p in problems if p.solution and p.reference in p.solution]
     forms: Sequence[Form] = (*FORMS, *([_in_solution] if len(worked) == len(problems) else []))
-    tried = [(sum(_right(domain, p, form(p, p.reference)) for p in problems), form) for form in forms]
+    tried = [
+        (sum(_right(domain, p, form(p, p.reference)) for p in problems), form) for form in forms
+    ]
     most, form = max(tried, key=lambda pair: pair[0])
     return form if most else None
 
@@ -163,4 +165,6 @@ def _beside(domain: Domain, problem: Problem) -> Iterator[Finding]:
             if isinstance(given, str):
                 yield bad(name, f"should be graded, and raised {given}")
             else:
-                yield good(name, "graded" if isinstance(given, Grade) else "out of time, as allowed")
+                yield good(
+                    name, "graded" if isinstance(given, Grade) else "out of time, as allowed"
+                )

@@ -38,7 +38,8 @@ def _wrong(domain: Domain, found: Sequence[Problem]) -> Iterator[str]:
     names = {p.domain for p in found}
     known = [n for n, cls in installed().registry.all("domain").items() if cls is type(domain)]
     if len(names) > 1 or (known and names - set(known)):
-        yield f"should say that they are of domain {(known or ['one'])[0]!r}, and say {sorted(names)}"
+        name = known[0] if known else "one"
+        yield f"should say that they are of domain {name!r}, and say {sorted(names)}"
     for problem in found:
         yield from (f"{problem.id}: {words}" for words in _odd(problem))
 

@@ -22,14 +22,14 @@ TEMPLATE = "<<{{ messages[0].content }}>>"
 def examine(engine: Engine, model: Path | None) -> list[Finding]:
     """What ``check_engine`` looks at."""
     found = [
-        *guarded("options", lambda: options.examine(engine)),
-        *guarded("declared", lambda: _declared(engine)),
+        *guarded("options", options.examine, engine),
+        *guarded("declared", _declared, engine),
     ]
     with workplace(model) as (folder, logs):
         if model is None:  # so that a chat can be told from bare text
             (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
         found += _served(engine, context_of(folder, logs))
-        found += guarded("hooks", lambda: hooks.examine(engine, folder, logs))
+        found += guarded("hooks", hooks.examine, engine, folder, logs)
     return found
 
 
@@ -56,20 +56,22 @@ def _served(engine: Engine, context: EngineContext) -> list[Finding]:
             "says": _says,
             "closed loop": timing.closed_loop,
             "open loop": timing.open_loop,
-            "evidence state": lambda s: _state(engine, s),
         }.items():
-            found += guarded(name, lambda look=look: look(session))
+            found += guarded(name, look, session)
+        found += guarded("evidence state", _state, engine, session)
         for name, count in {"tokens": counting.tokens, "ends": counting.ends}.items():
-            found += guarded(name, lambda count=count: count(session, context))
+            found += guarded(name, count, session, context)
     finally:
-        found += guarded("close", lambda: _closed(session, before))
+        found += guarded("close", _closed, session, before)
     return found
 
 
 def _says(session: Session) -> Iterator[Finding]:
     problems = []
     if session.weight_bytes is not None and session.weight_bytes <= 0:
-        problems.append(f"weight_bytes should be more than 0 or None, and is {session.weight_bytes}")
+        problems.append(
+            f"weight_bytes should be more than 0 or None, and is {session.weight_bytes}"
+        )
     if not all(isinstance(text, str) for pair in session.info.items() for text in pair):
         problems.append(f"info should have texts alone, and is {session.info}")
     for name in ("cpu_seconds", "peak_rss_bytes"):
@@ -82,7 +84,7 @@ def _says(session: Session) -> Iterator[Finding]:
 def _state(engine: Engine, session: Session) -> Iterator[Finding]:
     problems = []
     for stage in ("warmup", "measured"):
-        state = session.evidence_state(stage)  # type: ignore[arg-type]
+        state = session.evidence_state(stage)
         if state.stage != stage:
             problems.append(f"stage should be {stage!r}, and is {state.stage!r}")
         if "ablate_setup_cache" in engine.calls and state.engine != "local":

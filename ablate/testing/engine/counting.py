@@ -44,8 +44,8 @@ def _outputs(served: Served, codebook: Codebook) -> Iterator[str]:
         least = len(codebook.tokens(completion.text))
         if completion.output_tokens < least:
             yield (
-                f"output_tokens should be at least the {least} that {completion.text!r} has, and is "
-                f"{completion.output_tokens}"
+                f"output_tokens should be at least the {least} that {completion.text!r} has, and "
+                f"is {completion.output_tokens}"
             )
 
 

@@ -9,15 +9,14 @@ from typing import Any
 from ablate.compatibility import ENGINE_ARGS, example
 from ablate.engines.local import LocalEngine
 from ablate.errors import AblateError
+from ablate.hookspecs import COMPONENT_HOOKS
 from ablate.plugins import ArmPlugins, Plugin, hooks_of, supports
 from ablate.testing import options
 from ablate.testing.findings import Finding, bad, guarded, judged, said
-from ablate.testing.plugin import arguments, asking, in_process
+from ablate.testing.plugin import arguments, asking, imports, in_process
 from ablate.testing.serving import workplace
 
-WORKING = "ablate_load_model, ablate_setup_cache, ablate_decode_step, ablate_schedule or " + (
-    "ablate_engine_args"
-)
+WORKING = (*COMPONENT_HOOKS, ENGINE_ARGS)
 
 
 def examine(given: Plugin | type[Plugin], model: Path | None) -> list[Finding]:
@@ -25,14 +24,15 @@ def examine(given: Plugin | type[Plugin], model: Path | None) -> list[Finding]:
     plugin, found = _made(given)
     if plugin is None:
         return found
-    found += guarded("hooks", lambda: _hooks(plugin))
+    found += guarded("hooks", _hooks, plugin)
     if not all(f.ok for f in found):
         return found
-    found += guarded("options", lambda: options.examine(plugin))
+    found += guarded("options", options.examine, plugin)
+    found += guarded("imports", imports.examine, type(plugin))
     with workplace(model) as (folder, logs):
-        found += guarded("requirements", lambda: asking.requirements(plugin))
+        found += guarded("requirements", asking.requirements, plugin)
         if ENGINE_ARGS in hooks_of(plugin):
-            found += guarded("engine arguments", lambda: arguments.examine(plugin, folder))
+            found += guarded("engine arguments", arguments.examine, plugin, folder)
         found += _in_process(plugin, folder, logs)
     return found
 
@@ -70,7 +70,7 @@ def _unfit(plugin: Plugin) -> Iterator[str]:
     if "ablate_evidence" not in uses:
         yield "there should be an ablate_evidence: without proof that it took effect an arm fails"
     if not any(hook in WORKING for hook in uses):
-        yield f"there should be a hook that changes something: {WORKING}"
+        yield f"there should be a hook that changes something: {', '.join(WORKING)}"
 
 
 def _said(plugin: Plugin) -> list[str]:
@@ -80,17 +80,15 @@ def _said(plugin: Plugin) -> list[str]:
 def _in_process(plugin: Plugin, model: Path, logs: Path) -> list[Finding]:
     """On the in-process engine, if it supports that and can run here."""
     if not supports(type(plugin), LocalEngine.calls):
-        return guarded("evidence", lambda: arguments.untouched(plugin))
+        return guarded("evidence", arguments.untouched, plugin)
     try:
         problems = asking.of(plugin, "local").problems
     except Exception:  # said already
         return []
     if problems:
         sentence = (
-            "not looked at, because it cannot run here; check it with options, a model or a machine "
-            f"with which it can: {'; '.join(problems)}"
+            "not looked at, because it cannot run here; check it with options, a model or a "
+            f"machine with which it can: {'; '.join(problems)}"
         )
         return [bad("evidence", sentence)]
     return in_process.examine(plugin, model, logs)
-
-

@@ -31,7 +31,9 @@ def examine(plugin: Plugin, model: Path) -> Iterator[Finding]:
         args = None if problems else of(plugin, backend, spec)
         supported += [backend] if args is not None else []
         yield from judged(
-            f"engine arguments: {backend}", problems, "not supported" if args is None else _text(args)
+            f"engine arguments: {backend}",
+            problems,
+            "not supported" if args is None else _text(args),
         )
     problems = []
     if of(plugin, NOBODY, spec) is not None:
@@ -95,7 +97,11 @@ def _text(args: Mapping[str, Any]) -> str:
 
 def _plain(args: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        str(k): _plain(v) if isinstance(v, Mapping) else "(made when it opens)" if callable(v) else v
+        str(k): _plain(v)
+        if isinstance(v, Mapping)
+        else "(made when it opens)"
+        if callable(v)
+        else v
         for k, v in args.items()
     }
 

@@ -27,7 +27,6 @@ def requirements(plugin: Plugin) -> Iterator[Finding]:
     yield from judged("requirements", _wrong(plugin), fine)
 
 
-
 def _wrong(plugin: Plugin) -> Iterator[str]:
     names = backends(plugin)
     if not names:
@@ -48,11 +47,10 @@ def _odd(asked: object, backend: str) -> Iterator[str]:
     if not isinstance(asked, Requirements):
         yield f"should be a Requirements for {backend!r}, and is a {type(asked).__name__}"
         return
-    for name in ("needs", "drops"):
-        unknown = sorted(getattr(asked, name) - CAPABILITIES)
+    for name, given in (("needs", asked.needs), ("drops", asked.drops)):
+        unknown = sorted(set(given) - CAPABILITIES)
         if unknown:
             yield f"{name} should be of {sorted(CAPABILITIES)}, and {unknown} are not"
-    if isinstance(asked.problems, str) or not all(
-        isinstance(p, str) and p.strip() for p in asked.problems
-    ):
+    problems: object = asked.problems
+    if not isinstance(problems, tuple) or not all(map(str.strip, map(str, problems))):
         yield f"problems should be a tuple of sentences, and for {backend!r} is {asked.problems!r}"

@@ -31,7 +31,8 @@ def _lacking(plugin: Plugin, evidence: Any, state: EvidenceState) -> Iterator[st
         )
         return
     if evidence.applied is False or (evidence.applied is None and state.stage == "measured"):
-        yield f"should say that the plugin took effect, and says {evidence.applied}: {evidence.detail}"
+        said_so = f"{evidence.applied}: {evidence.detail}"
+        yield f"should say that the plugin took effect, and says {said_so}"
     names = [n for n, cls in installed().optimizations.items() if cls is type(plugin)]
     if names and evidence.plugin not in names:
         yield f"plugin should be its name {names[0]!r}, and is {evidence.plugin!r}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,9 @@ from typing import Any
 from ablate.engines.base import Session
 from ablate.engines.local import LocalEngine
 from ablate.engines.local.interfaces import DecodeStep, KVStore, Scheduler
-from ablate.plugins import ArmPlugins, Plugin, hooks_of
-from ablate.testing.cache import examine_on
-from ablate.testing.cache.bench import SHAPES, bench
-from ablate.testing.findings import Finding, bad, good, guarded, judged, said
-from ablate.testing.plugin import asking, evidence, lossless
+from ablate.plugins import Plugin, hooks_of
+from ablate.testing.findings import Finding, bad, guarded, judged, said
+from ablate.testing.plugin import asking, evidence, lossless, parts
 from ablate.testing.plugin.watched import Watch, WatchedCache
 from ablate.testing.serving import (
     CONCURRENCY,
@@ -53,10 +52,9 @@ def examine(plugin: Plugin, model: Path, logs: Path) -> list[Finding]:
     found = _with_it(plugin, model, logs, baseline)
     for state in baseline.states:  # after it ran: what its hooks remember is no proof
         found += guarded(
-            "evidence without it",
-            lambda state=state: evidence.negative(plugin, state, "an engine without it"),
+            "evidence without it", evidence.negative, plugin, state, "an engine without it"
         )
-    return found + _store(plugin)
+    return found + parts.examine(plugin)
 
 
 def _with_it(plugin: Plugin, model: Path, logs: Path, baseline: Baseline) -> list[Finding]:
@@ -68,9 +66,10 @@ def _with_it(plugin: Plugin, model: Path, logs: Path, baseline: Baseline) -> lis
     try:
         session = ENGINE.open(context)
     except Exception as error:  # a third party's own
-        return [bad("components", f"should open with it, and raised {said(error)}")]
-    with_it = _Run(plugin, session, baseline, watch)
-    return with_it.findings()
+        hint = "; is a `return` forgotten?" if "returned None" in str(error) else ""
+        return [bad("components", f"should open with it, and raised {said(error)}{hint}")]
+    with closing(session):
+        return _Run(plugin, session, baseline, watch).findings()
 
 
 @dataclass(frozen=True)
@@ -90,18 +89,16 @@ class _Run:
             alone, together = self._serve(found)
         except Exception as error:  # a third party's own
             return [*found, bad("serving", f"should serve, and raised {said(error)}")]
-        finally:
-            self.session.close()
         found += judged("serving", _unserved(alone, together), f"all of {len(ASKED)} are served")
-        found += guarded("lossless", lambda: self._lossless(alone, together))
+        found += guarded("lossless", self._lossless, alone, together)
         return found + guarded("needs", self._needs)
 
     def _serve(self, found: list[Finding]) -> tuple[Served, Served]:
         alone = serve(self.session, ASKED, 1)
-        found += guarded("evidence (warmup)", lambda: self._evidence("warmup"))
+        found += guarded("evidence (warmup)", self._evidence, "warmup")
         drops = asking.of(self.plugin, "local").drops
         together = serve(self.session, ASKED, 1 if "batching" in drops else CONCURRENCY)
-        found += guarded("evidence (measured)", lambda: self._evidence("measured"))
+        found += guarded("evidence (measured)", self._evidence, "measured")
         return alone, together
 
     def _evidence(self, stage: Any) -> Iterator[Finding]:
@@ -120,7 +117,10 @@ class _Run:
 
     def _lossless(self, alone: Served, together: Served) -> Iterator[Finding]:
         base = self.baseline
-        pairs = (lossless.Pair(1, base.alone, alone), lossless.Pair(CONCURRENCY, base.together, together))
+        pairs = (
+            lossless.Pair(1, base.alone, alone),
+            lossless.Pair(CONCURRENCY, base.together, together),
+        )
         floor = lossless.Pair(CONCURRENCY, base.together, base.reordered)
         return lossless.examine(self.plugin, pairs, floor)
 
@@ -144,22 +144,3 @@ def _unserved(*runs: Served) -> Iterator[str]:
                 f"every request should complete once; never completed: {lacking or 'none'}, "
                 f"completed again: {served.twice or 'none'}"
             )
-
-
-def _store(plugin: Plugin) -> list[Finding]:
-    """Its KV store by itself, for the shapes of four architectures."""
-    if "ablate_setup_cache" not in hooks_of(plugin):
-        return []
-    from ablate.engines.local.session import default_cache
-
-    def make(model: Any, limits: Any) -> Any:
-        arm = ArmPlugins({"it": plugin})
-        return arm.component("ablate_setup_cache", default_cache, model=model, limits=limits)
-
-    drops = asking.of(plugin, "local").drops
-    found: list[Finding] = []
-    for architecture in SHAPES:
-        found += examine_on(bench(architecture), make, drops)
-        if not all(f.ok for f in found):
-            break
-    return found or [good("kv store", "not looked at")]
