@@ -187,9 +187,12 @@ class ArmPlugins:
         plain = [i.plugin_name for i in impls if not (i.wrapper or i.hookwrapper)]
         wrappers = [i.plugin_name for i in impls if i.plugin_name not in plain]
         last = _forgot(hook, plain) if plain else default
-        supplier = type(f"Default_{hook}", (), {hook: staticmethod(hookimpl(trylast=True)(last))})
-        self._manager.register(supplier(), name=f"default {hook}")
-        result = caller(**kwargs)
+        supplier = type(f"Default_{hook}", (), {hook: staticmethod(hookimpl(trylast=True)(last))})()
+        self._manager.register(supplier)
+        try:
+            result = caller(**kwargs)
+        finally:
+            self._manager.unregister(supplier)
         if result is None:
             _forgot(hook, wrappers or ["the engine"])()
         return result

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ablate import plugins
+from ablate import arrivals, plugins
 from ablate.conflicts import claim_conflicts
 from ablate.engine_args import merge_engine_args
 from ablate.errors import AblateError, TrialError
@@ -106,7 +106,7 @@ class TestFinding:
     def test_optimizations_and_registrars(self, found: Any) -> None:
         monkey = found(cacher="Cacher", more="stand_ins.arrivals")
         assert monkey.optimizations == {"cacher": Cacher}
-        assert set(monkey.registry.all("arrival")) == {"batch", "gamma"}
+        assert set(monkey.registry.all("arrival")) == set(arrivals.BUILT_IN)
         assert monkey.broken == {}
 
     @pytest.mark.parametrize(
