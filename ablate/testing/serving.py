@@ -20,9 +20,9 @@ CONCURRENCY = 4
 SHARED = "Here is a beginning that several prompts share, long enough for blocks of it. "
 PROMPTS = (
     "abcabcabcabcab",
-    *(f"{SHARED}And number {i}." for i in range(3)),
+    *(f"{SHARED}And number {i}." for i in range(2)),
     "one two three one two three one two",
-    *(f"{i * 7919 % 1000} " + "abcdefghij"[i] * (1 + i * 13 % 40) for i in range(8)),
+    *(f"{i * 7919 % 1000} " + "abcdefghij"[i] * (1 + i * 13 % 40) for i in range(6)),
 )
 
 
@@ -62,7 +62,7 @@ def serve(session: Session, asked: Sequence[Request], concurrency: int | None) -
 
 
 def context_of(
-    model: Path, directory: Path, plugins: Mapping[str, Plugin] | None = None, max_tokens: int = 16
+    model: Path, directory: Path, plugins: Mapping[str, Plugin] | None = None, max_tokens: int = 12
 ) -> EngineContext:
     """Greedy, in float32, which is what a claim about equal output is made for."""
     return EngineContext(

@@ -237,7 +237,7 @@ class Undeclared(Honest):
 
 
 @dataclass(frozen=True)
-class Losing(Honest):
+class Losing(Plugin):
     """Its scheduler loses requests."""
 
     @hookimpl
@@ -246,9 +246,14 @@ class Losing(Honest):
 
         return LosingScheduler(cache, limits)
 
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        name = type(state.components["scheduler"]).__name__
+        return Evidence("losing", name == "LosingScheduler", name, FINE)
+
 
 @dataclass(frozen=True)
-class Overfull(Honest):
+class Overfull(Plugin):
     """Its scheduler keeps to no limit."""
 
     @hookimpl
@@ -274,7 +279,6 @@ PLUGINS: Sequence[tuple[type[Plugin], str]] = (
     (Unfit, "cannot run here; check it with .*: luck is not installed"),
     (Dreamer, "needs should be of .*'luck'. are not"),
     (Everywhere, "a back end that the plugin does not know should get None"),
-    (Unwritable, "luck should be fit for JSON"),
     (Unwritable, "model is a function that makes a value, and should take no arguments"),
     (Moody, "should be the same each time"),
     (Forgetful, "returned None; implemented by 'it'; is a `return` forgotten"),

@@ -43,5 +43,5 @@ def test_broken_promises_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_engine_that_does_not_open_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CheckError, match="open: should open on .*, and raised TrialError"):
+    with pytest.raises(CheckError, match=r"open: should open on .*, and raised TrialError"):
         check_engine(LocalEngine(), model=tmp_path)

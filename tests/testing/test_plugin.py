@@ -19,13 +19,19 @@ IN_PROCESS = ("kv_int8", "ngram", "prefix_cache", "shortest_first", "rtn")
 ARGUMENTS = ("chunked_prefill", "compile", "eagle3", "kv_fp8", "max_num_seqs", "mtp", "parallel")
 
 
+@pytest.fixture(scope="module")
+def model(tiny_model: TinyModel) -> Path:
+    """One layer is enough, and quicker than two."""
+    return tiny_model(num_hidden_layers=1)
+
+
 @pytest.mark.parametrize("name", [*IN_PROCESS, *ARGUMENTS])
-def test_built_ins_are_honest(name: str, tiny_model: TinyModel) -> None:
-    check_plugin(installed().optimizations[name], model=tiny_model())
+def test_built_ins_are_honest(name: str, model: Path) -> None:
+    check_plugin(installed().optimizations[name], model=model)
 
 
-def test_a_draft_model_is_honest(tiny_model: TinyModel) -> None:
-    check_plugin(Draft(str(tiny_model(seed=1)), k=3), model=tiny_model())
+def test_a_draft_model_is_honest(model: Path, tiny_model: TinyModel) -> None:
+    check_plugin(Draft(str(tiny_model(seed=1, num_hidden_layers=1)), k=3), model=model)
 
 
 @pytest.mark.parametrize(
@@ -33,27 +39,27 @@ def test_a_draft_model_is_honest(tiny_model: TinyModel) -> None:
     liars.PLUGINS,
     ids=[f"{p.__name__}-{i}" for i, (p, _) in enumerate(liars.PLUGINS)],
 )
-def test_a_broken_promise_is_found(plugin: type[Plugin], why: str, tiny_model: TinyModel) -> None:
+def test_a_broken_promise_is_found(plugin: type[Plugin], why: str, model: Path) -> None:
     with pytest.raises(CheckError) as caught:
-        check_plugin(plugin, model=tiny_model())
+        check_plugin(plugin, model=model)
     assert re.search(why, str(caught.value)), caught.value
 
 
-def test_each_liar_breaks_one_promise(tiny_model: TinyModel) -> None:
-    check_plugin(liars.Honest(), model=tiny_model())
+def test_each_liar_breaks_one_promise(model: Path) -> None:
+    check_plugin(liars.Honest(), model=model)
 
 
-def test_what_was_looked_at_is_told(tiny_model: TinyModel) -> None:
-    found = examine_plugin(liars.Boaster(), model=tiny_model())
+def test_what_was_looked_at_is_told(model: Path) -> None:
+    found = examine_plugin(liars.Boaster(), model=model)
     assert {f.check for f in found if not f.ok} == {"evidence without it"}
     assert {"hooks", "options", "components", "serving", "lossless", "needs"} <= {
         f.check for f in found if f.ok
     }
 
 
-def test_the_error_lists_every_failure(tiny_model: TinyModel) -> None:
+def test_the_error_lists_every_failure(model: Path) -> None:
     with pytest.raises(CheckError) as caught:
-        check_plugin(liars.Unwritable, model=tiny_model())
+        check_plugin(liars.Unwritable, model=model)
     heading, *lines = str(caught.value).splitlines()
     assert heading == "Unwritable fails 2 of its checks:"
     assert [line.split(":")[0] for line in lines] == ["  engine arguments"] * 2

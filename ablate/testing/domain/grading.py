@@ -17,8 +17,8 @@ Grader = Callable[[Problem, str, FinishReason], Grade]
 Form = Callable[[Problem, str], str]
 
 ASKED = 12
-LONG = 1 << 21
-SLOWEST = 5.0  # s for a text of two million characters; a trial waits as long
+LONG = 1 << 20
+SLOWEST = 5.0  # s for a text of a million characters; a trial waits as long
 FORMS: Sequence[Form] = (
     lambda _, reference: reference,
     lambda _, reference: f"The answer is \\boxed{{{reference}}}.",
@@ -30,12 +30,10 @@ FORMS: Sequence[Form] = (
 )
 THINKING = "<think>\nLet me think about this, step"
 MONSTERS = {
-    "millions of digits": "9" * LONG,
-    "millions of words": "and so on, " * (LONG // 11),
-    "millions of opening brackets": "({[" * (LONG // 3),
-    "an endless box": "\\boxed{" * (LONG // 7),
-    "millions of blanks and lines": " \n" * (LONG // 2),
-    "millions of thoughts": "<think>" * (LONG // 7),
+    "endless digits": "9" * LONG,
+    "endless brackets": "and \\boxed{({[" * (LONG // 14),
+    "endless blanks and lines": " \n" * (LONG // 2),
+    "endless thoughts": "<think>" * (LONG // 7),
     "odd characters": "\x00\ud800\u2028\N{FULLWIDTH DIGIT ONE}\u0661 \N{SUPERSCRIPT TWO}",
 }
 

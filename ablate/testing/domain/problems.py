@@ -12,7 +12,7 @@ from ablate.plugins import installed
 from ablate.testing.findings import Finding, judged
 from ablate.types import Problem
 
-FEW, MANY = 8, 32
+FEW, MANY = 8, 24
 OTHER = 1  # added to the domain's seed
 
 
@@ -74,7 +74,7 @@ def _seeds(domain: Domain, many: Sequence[Problem]) -> Iterator[str]:
         )
     # a harness's protocol asks the first problems, whatever the seed
     first_ones = getattr(domain, "protocol", None) == "lm_eval"
-    if first_ones or len(_asked(domain, 4 * MANY)) < 4 * MANY:
+    if first_ones or len(_asked(domain, 2 * MANY)) < 2 * MANY:
         return  # too few to tell
     if [p.prompt for p in _asked(domain, MANY, OTHER)] == [p.prompt for p in many]:
         yield "another seed should ask other problems, or the same in another order, and does not"
@@ -97,7 +97,7 @@ def _trained(domain: Domain, trained: Sequence[Problem]) -> Iterator[str]:
         yield f"training(n) should give at most n problems, and gives {len(trained)} for {MANY}"
     if tuple(domain.training(MANY, 0)) != trained:
         yield "training(n, seed) should give the same problems each time, and does not"
-    tested = {p.prompt for seed in (0, OTHER) for p in _asked(domain, 4 * MANY, seed)}
+    tested = {p.prompt for seed in (0, OTHER) for p in _asked(domain, MANY, seed)}
     both = [p for p in trained if p.prompt in tested]
     if both:
         yield (

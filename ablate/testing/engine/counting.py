@@ -11,6 +11,8 @@ from ablate.testing.findings import Finding, good, judged
 from ablate.testing.serving import PROMPTS, Served, requests, serve
 
 FEW = 3
+TOGETHER = 4
+ASKED = PROMPTS[:6]
 
 
 def tokens(session: Session, context: EngineContext) -> Iterator[Finding]:
@@ -18,7 +20,7 @@ def tokens(session: Session, context: EngineContext) -> Iterator[Finding]:
     codebook = Codebook(context.model)
     problems: list[str] = []
     for chat in (True, False):
-        served = serve(session, requests(PROMPTS, chat=chat), 2)
+        served = serve(session, requests(ASKED, chat=chat), TOGETHER)
         problems += _prompts(served, codebook, chat)
         problems += _outputs(served, codebook)
     yield from judged("tokens", dict.fromkeys(problems), "counts are the tokenizer's")
@@ -26,7 +28,7 @@ def tokens(session: Session, context: EngineContext) -> Iterator[Finding]:
 
 def _prompts(served: Served, codebook: Codebook, chat: bool) -> Iterator[str]:
     for number, (_, completion) in enumerate(sorted(served.completions.items())):
-        expected = len(codebook.prompt(PROMPTS[number], chat))
+        expected = len(codebook.prompt(ASKED[number], chat))
         if completion.prompt_tokens != expected:
             what = "in the chat template" if chat else "as bare text (chat=False)"
             yield (
@@ -51,13 +53,13 @@ def _outputs(served: Served, codebook: Codebook) -> Iterator[str]:
 
 def ends(session: Session, context: EngineContext) -> Iterator[Finding]:
     """At the limit, at a problem's own limit, at a stop text; and the same each time."""
-    first = serve(session, requests(PROMPTS), 2)
-    again = serve(session, requests(PROMPTS), 2)
+    first = serve(session, requests(ASKED), TOGETHER)
+    again = serve(session, requests(ASKED), TOGETHER)
     same = first.answers == again.answers
     problems = [] if same else ["the same greedy requests should get the same answers twice"]
     yield from judged("greedy", problems, "the same answers twice")
     most = context.sampling.max_tokens
-    few = serve(session, requests(PROMPTS, max_tokens=FEW), 2)
+    few = serve(session, requests(ASKED, max_tokens=FEW), TOGETHER)
     problems = [*_limited(first, most), *_limited(few, FEW)]
     yield from judged("max_tokens", dict.fromkeys(problems), "kept, the problem's own as well")
     yield from _stop(session, first)
@@ -79,7 +81,7 @@ def _stop(session: Session, first: Served) -> Iterator[Finding]:
     if stop is None:
         yield good("stop", "not looked at: no output has two characters to stop at")
         return
-    served = serve(session, requests(PROMPTS, stop=(stop,)), 2)
+    served = serve(session, requests(ASKED, stop=(stop,)), TOGETHER)
     problems = []
     for i, (text, _) in served.answers.items():
         if text != cut(texts[i], (stop,)):
