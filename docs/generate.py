@@ -20,13 +20,14 @@ from ablate.api.results import Run
 from ablate.domains import BUILT_IN
 from ablate.domains.base import Domain
 from ablate.errors import RecipeError
-from ablate.hookspecs import COMPONENT_HOOKS, HOOKS
+from ablate.hookspecs import COMPONENT_HOOKS, HOOKS, HOOKSPEC_VERSION
 from ablate.options import describe
 from ablate.plugins import installed
 from ablate.report.parquet import reference as parquet
 from ablate.report.reference import reference as metrics
+from ablate.scaffold import render
 from ablate.schema import reference as recipe
-from ablate.show import support_matrix
+from ablate.show.plugins import support_matrix
 from ablate.testing import pytest_plugin
 from ablate.testing.fake_server import Behaviour
 from ablate.types import Protocol
@@ -42,7 +43,10 @@ def hooks() -> str:
     """The hook reference: the module's docstring, then a heading for every hook."""
     intro = inspect.getdoc(hookspecs) or ""
     pages = "\n".join(_hook(name) for name in HOOKS)
-    source = "Printed from `ablate/hookspecs.py` by `docs/generate.py`."
+    source = (
+        "Printed from `ablate/hookspecs.py` by `docs/generate.py`. These are hook specifications "
+        f"{HOOKSPEC_VERSION};\n[what may change when](../explanation/stability.md)."
+    )
     return f"# Hooks\n\n{source}\n\n{intro}\n\n{pages}"
 
 
@@ -228,9 +232,29 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+SCAFFOLD = re.compile(r"<!-- scaffold: (\w+) (\w+) (\S+) -->\n```(\w+)\n.*?```", re.DOTALL)
+HOW_TO = Path(__file__).parent / "how-to"
+
+
+def with_scaffold(page: str) -> str:
+    """A page with each code block under a ``<!-- scaffold: KIND NAME PATH -->`` written anew.
+
+    The block is what ``ablate plugins new NAME --kind KIND`` writes to PATH.
+    """
+
+    def block(found: re.Match[str]) -> str:
+        kind, name, path, language = found.groups()
+        code = render(name, kind)[path]
+        return f"<!-- scaffold: {kind} {name} {path} -->\n```{language}\n{code}```"
+
+    return SCAFFOLD.sub(block, page)
+
+
 def main() -> None:
     for name, page in PAGES.items():
         (FOLDER / name).write_text(page(), encoding="utf-8")
+    for file in HOW_TO.glob("*.md"):
+        file.write_text(with_scaffold(file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 
 from ablate import stats
 from ablate.metrics import Values
+from ablate.report.added import NONE, Added
 from ablate.report.columns import Keys, TrialData, reduce
 from ablate.types import ArmInfo, RunInfo, Trial
 
@@ -55,7 +56,7 @@ class ArmData:
         return values.get(name) if values else None
 
 
-def collect(info: RunInfo, trials: Iterable[Trial]) -> dict[str, ArmData]:
+def collect(info: RunInfo, trials: Iterable[Trial], added: Added = NONE) -> dict[str, ArmData]:
     """Every arm of the run in its order, with its trials if any ended.
 
     ``trials`` may be a generator: each is reduced before the next is asked for.
@@ -63,7 +64,7 @@ def collect(info: RunInfo, trials: Iterable[Trial]) -> dict[str, ArmData]:
     keys = Keys()
     ended: dict[str, dict[int, TrialData]] = {arm.id: {} for arm in info.arms}
     for trial in trials:
-        ended[trial.result.arm][trial.result.block] = reduce(trial, keys)
+        ended[trial.result.arm][trial.result.block] = reduce(trial, keys, added)
     return {arm.id: ArmData(arm, ended[arm.id], keys) for arm in info.arms}
 
 

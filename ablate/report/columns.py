@@ -14,7 +14,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.metrics import Values, measure
+from ablate.metrics import Values
+from ablate.report.added import NONE, Added, measure_with
 from ablate.stats import Floats, Ints, Key
 from ablate.types import Outcome, Trial, TrialResult
 
@@ -98,13 +99,13 @@ class TrialData:
         return here
 
 
-def reduce(trial: Trial, keys: Keys) -> TrialData:
+def reduce(trial: Trial, keys: Keys, added: Added = NONE) -> TrialData:
     """The columns and metrics of one trial; a failed one has none."""
     good = trial.result.status == "ok"
     records = trial.records if good else ()
     done = [r.completion for r in records]
     first = [c.token_times[0] if c.token_times else None for c in done]
-    metrics, domains = measure(trial)
+    metrics, domains = measure_with(trial, added)
     return TrialData(
         result=trial.result,
         answers=len(trial.records),

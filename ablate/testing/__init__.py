@@ -10,10 +10,10 @@ def test_it_keeps_its_promises():
     check_plugin(MyPlugin())
 ```
 
-``check_plugin``, ``check_cache``, ``check_domain``, ``check_engine`` and ``check_arrival`` raise
-``CheckError`` with every failure, each a sentence. ``examine_plugin`` and the others return what
-was looked at instead, good and bad, as ``ablate plugins check`` prints it. They run real components
-on a random two-layer model, on CPU.
+``check_plugin``, ``check_cache``, ``check_domain``, ``check_engine``, ``check_arrival`` and
+``check_metric`` raise ``CheckError`` with every failure, each a sentence. ``examine_plugin`` and
+the others return what was looked at instead, good and bad, as ``ablate plugins check`` prints it.
+They run real components on a random two-layer model, on CPU.
 
 ``tiny_model``, ``FakeClock`` and ``FakeServer`` are what tests run on. pytest has them as the
 fixtures ``tiny_model``, ``fake_clock`` and ``fake_server`` wherever ``ablate`` is installed.
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ablate.engines.base import Engine
     from ablate.engines.local.interfaces import KVStore
     from ablate.plugins import Plugin
+    from ablate.trial_metric import TrialMetric
     from ablate.types import Limits, Problem
 
 __all__ = [
@@ -43,11 +44,13 @@ __all__ = [
     "check_domain",
     "check_engine",
     "check_arrival",
+    "check_metric",
     "examine_plugin",
     "examine_cache",
     "examine_domain",
     "examine_engine",
     "examine_arrival",
+    "examine_metric",
     "CheckError",
     "Finding",
     "tiny_model",
@@ -139,6 +142,14 @@ def check_arrival(arrival: Arrival) -> None:
     demand(_name(arrival), examine_arrival(arrival))
 
 
+def check_metric(metric: TrialMetric) -> None:
+    """A metric is a finite number or None, the same each time, of any trial there can be.
+
+    Raises CheckError.
+    """
+    demand(_name(metric), examine_metric(metric))
+
+
 def examine_plugin(plugin: Plugin | type[Plugin], *, model: Path | None = None) -> list[Finding]:
     """What ``check_plugin`` looks at, good and bad."""
     from ablate.testing.plugin import examine
@@ -176,6 +187,13 @@ def examine_arrival(arrival: Arrival) -> list[Finding]:
     from ablate.testing.arrival import examine
 
     return examine(arrival)
+
+
+def examine_metric(metric: TrialMetric) -> list[Finding]:
+    """What ``check_metric`` looks at, good and bad."""
+    from ablate.testing.metric import examine
+
+    return examine(metric)
 
 
 def tiny_model(folder: Path, architecture: str = "llama", seed: int = 0, **config: Any) -> Path:

@@ -28,7 +28,7 @@ def tokens(session: Session, context: EngineContext) -> Iterator[Finding]:
 
 def _prompts(served: Served, codebook: Codebook, chat: bool) -> Iterator[str]:
     for number, (_, completion) in enumerate(sorted(served.completions.items())):
-        expected = len(codebook.prompt(ASKED[number], chat))
+        expected = len(codebook.prompt(requests(ASKED, chat=chat)[number].problem))
         if completion.prompt_tokens != expected:
             what = "in the chat template" if chat else "as bare text (chat=False)"
             yield (
