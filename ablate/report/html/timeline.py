@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ablate.metrics import Tail, find_tail
 from ablate.report import words
 from ablate.report.html.chart import Chart, Figure, figure, label, one_menu, rounded, titled
 from ablate.report.html.lines import extremes
 from ablate.report.html.views import ArmView, Floats, Timeline
 
 MOST_BARS = 240
-TAIL = 4
-"""The tail begins when fewer than the peak / 4 requests are under way for good."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tail:
-    """The end of a trial that a few requests hold up. ``late`` marks them; ``start`` is seconds.
-
-    ``times`` and ``running`` are the requests under way over time.
-    """
-
-    times: Floats
-    running: Floats
-    peak: int
-    start: float | None
-    late: np.ndarray[Any, np.dtype[np.bool_]]
-
-
-def find_tail(arrival: Floats, finished: Floats) -> Tail:
-    """When fewer than a quarter of the most that were under way at once remain, for good."""
-    moments = np.concatenate([arrival, finished])
-    steps = np.concatenate([np.ones(arrival.size), -np.ones(finished.size)])
-    order = np.lexsort((steps, moments))  # who leaves makes room for who comes at that moment
-    times, running = moments[order], np.cumsum(steps[order])
-    peak = int(running.max(initial=0))
-    busy = np.flatnonzero(running >= peak / TAIL)
-    if peak < TAIL or not busy.size or busy[-1] + 1 >= times.size:
-        return Tail(times, running, peak, None, np.zeros(arrival.size, dtype=np.bool_))
-    start = float(times[busy[-1] + 1])
-    return Tail(times, running, peak, start, finished > start)
 
 
 def timelines(views: Sequence[ArmView]) -> Chart | None:
