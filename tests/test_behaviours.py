@@ -1,4 +1,4 @@
-"""KV swings, stragglers, effort against difficulty, cost and steady state, against known answers."""
+"""KV swings, stragglers, effort, cost and steady state, against known answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.metrics import find_tail, measure, oversaturated, stragglers, tail_of
+from ablate.metrics import Floats, find_tail, measure, oversaturated, stragglers, tail_of
 from ablate.metrics.adaptive import slope
 from ablate.metrics.memory import largest_drop
 from ablate.metrics.steady import batch_means, truncation
@@ -51,7 +51,8 @@ def test_kv_swings_by_hand() -> None:
 
 
 def test_a_slow_fall_is_no_sudden_drop() -> None:
-    times, values = np.arange(5.0), np.array([90.0, 70, 50, 30, 10])
+    times: Floats = np.arange(5.0)
+    values: Floats = np.array([90.0, 70, 50, 30, 10])
     assert largest_drop(times, values) == 20
     assert largest_drop(times, values, window=2) == 40
     assert largest_drop(times / 10, values) == 80
@@ -295,7 +296,8 @@ def test_truncation_leaves_a_planted_transient_out(length: int) -> None:
 
 
 def test_what_still_grows_has_no_end_of_its_transient() -> None:
-    assert truncation(np.arange(100.0)) is None
+    rising: Floats = np.arange(100.0)
+    assert truncation(rising) is None
 
 
 def test_means_of_a_step_function() -> None:

@@ -20,7 +20,6 @@ from ablate.metrics import (
 from ablate.types import Usage
 from tests.records import record, trial
 
-
 TWO = (
     record(1.0, 1.5, 2.5, arrival=0.5, visible=2.5, dispatched=0.75),
     record(2.0, 4.0, arrival=0.0, visible=None, outcome="truncated", domain="arithmetic"),

@@ -8,10 +8,10 @@ few samples, is None.
 
 from ablate.metrics.answers import answer_metrics
 from ablate.metrics.base import Better, Floats, Metric, Values, time_mean
-from ablate.metrics.times import MIN_SAMPLES, latencies, latency, latency_metrics
 from ablate.metrics.registry import METRICS, NAMES, Measured, measure
 from ablate.metrics.steady import Window, oversaturated, steady_window
 from ablate.metrics.tail import Straggler, Stragglers, Tail, find_tail, stragglers, tail_of
+from ablate.metrics.times import MIN_SAMPLES, latencies, latency, latency_metrics
 
 __all__ = [
     "METRICS",

@@ -88,7 +88,7 @@ def rank_correlation(x: Floats, y: Floats) -> float | None:
     """Spearman's, None where either is the same everywhere."""
     if x.size < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    return float(stats.spearmanr(x, y).statistic)
+    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
 
 
 def slope(x: Floats, y: Floats) -> float | None:

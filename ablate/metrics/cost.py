@@ -5,9 +5,7 @@ from __future__ import annotations
 from ablate.metrics.base import Metric, Values, ratio
 from ablate.types import TrialResult
 
-_READ = (
-    "while measuring, of the machine's processors, their memory and its GPUs, as far as it tells"
-)
+_READ = "while measuring, of the machine's processors, memory and GPUs, as far as they tell"
 METRICS: tuple[Metric, ...] = (
     Metric(
         "energy_joules",

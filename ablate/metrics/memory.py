@@ -75,9 +75,7 @@ def memory_metrics(usage: Sequence[Usage]) -> Values:
         if values.size:
             found |= _over_time(name, times, values)
         if name == "kv_cache_usage" and values.size:
-            found["kv_nearly_full_share"] = time_mean(
-                times, np.asarray(values > NEARLY_FULL, float)
-            )
+            found["kv_nearly_full_share"] = time_mean(times, floats(values > NEARLY_FULL))
     return found
 
 

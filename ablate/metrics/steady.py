@@ -14,8 +14,8 @@ from scipy import stats
 
 from ablate.metrics.adaptive import slope
 from ablate.metrics.base import Floats, Metric, Values, floats, ratio
-from ablate.metrics.times import latencies
 from ablate.metrics.tail import Tail
+from ablate.metrics.times import latencies
 from ablate.types import Record
 
 BATCH = 5
@@ -40,8 +40,8 @@ METRICS: tuple[Metric, ...] = (
         "neither",
         f"end of the warm-up transient: the d that makes the variance of the last n - d of "
         f"n = {BATCHES} observations / (n - d) least; an observation is the mean of {BATCH} even "
-        "samples of the requests under way, up to the last arrival; null if it is n / 2 or more (no "
-        f"balance) and under {FEWEST} requests",
+        "samples of the requests under way, up to the last arrival; null if that is n / 2 or more "
+        f"(no balance), and under {FEWEST} requests",
         _MSER,
     ),
     Metric("steady_end", "s", "neither", "the last arrival: then the drain begins; null as above"),
@@ -126,7 +126,7 @@ def _trend(tail: Tail, end: float, requests: int) -> Values:
     if np.ptp(means) == 0:
         return {"backlog_growth": 0.0, "backlog_trend_p": 1.0}
     step = (1 - SKIPPED) * end / POINTS
-    growth = slope(np.arange(POINTS) * step, means) or 0.0
+    growth = slope(floats(i * step for i in range(POINTS)), means) or 0.0
     p = float(stats.kendalltau(np.arange(POINTS), means).pvalue)
     return {"backlog_growth": growth / (requests / end), "backlog_trend_p": p}
 

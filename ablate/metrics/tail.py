@@ -184,7 +184,7 @@ def _explain(record: Record, usual: _Anatomy) -> Straggler:
         max(parts, key=parts.__getitem__) if excess > 0 else "came last",
         own.whole,
         excess,
-        dict(parts),
+        {str(part): seconds for part, seconds in parts.items()},
     )
 
 
