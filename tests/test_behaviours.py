@@ -51,7 +51,7 @@ def test_kv_swings_by_hand() -> None:
 
 
 def test_a_slow_fall_is_no_sudden_drop() -> None:
-    times: Floats = np.arange(5.0)
+    times: Floats = np.arange(5, dtype=np.float64)
     values: Floats = np.array([90.0, 70, 50, 30, 10])
     assert largest_drop(times, values) == 20
     assert largest_drop(times, values, window=2) == 40
@@ -296,7 +296,7 @@ def test_truncation_leaves_a_planted_transient_out(length: int) -> None:
 
 
 def test_what_still_grows_has_no_end_of_its_transient() -> None:
-    rising: Floats = np.arange(100.0)
+    rising: Floats = np.arange(100, dtype=np.float64)
     assert truncation(rising) is None
 
 

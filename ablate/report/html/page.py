@@ -13,6 +13,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from ablate.report.behaviours.sheets import behaviour_sheets
 from ablate.report.html import tables, verdicts
 from ablate.report.html.chart import Chart
 from ablate.report.html.difficulty import difficulty
@@ -63,7 +64,7 @@ def to_html(results: Mapping[str, Any], info: RunInfo, trials: Iterable[Trial]) 
         costs=tables.costs(results),
         heat=tables.heat_map(results),
         interactions=tables.interactions(results),
-        sheets=[tables.of_sheet(sheet) for sheet in sheets(results)],
+        sheets=[tables.of_sheet(s) for s in [*sheets(results), *behaviour_sheets(results)]],
         flips=find_flips(views, results["baseline"]),
         evidence=evidence_lines(results),
         failures=failure_lines(results),
