@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from threading import Lock
@@ -20,6 +20,7 @@ from ablate.errors import AblateError, TrialError, says_out_of_memory
 from ablate.models import resolve_model
 from ablate.plan import Arm
 from ablate.plugins import ArmPlugins
+from ablate.run.energy import open_meter
 from ablate.run.grading import Asked, Grading
 from ablate.store import COMPLETIONS, RECORDS, USAGE, LineWriter, TrialDir
 from ablate.types import (
@@ -82,9 +83,12 @@ def _measure(
     blank: TrialResult,
 ) -> TrialResult:
     writer.says("loading")
-    began = time.perf_counter()
     plugins = ArmPlugins(arm.plugins)
-    with closing(arm.engine.open(_context(arm, plugins, load, directory))) as session:
+    with ExitStack() as stack:
+        meter = stack.enter_context(open_meter())
+        began = time.perf_counter()
+        opened = arm.engine.open(_context(arm, plugins, load, directory))
+        session = stack.enter_context(closing(opened))
         load_seconds = time.perf_counter() - began
         writer.says("warming up")
         _warm_up(session, arm, load)
@@ -93,7 +97,9 @@ def _measure(
         gc.freeze()  # what is loaded stays: collections during measuring need not look at it
         load_average = os.getloadavg()[0]
         cpu = session.cpu_seconds
+        meter.begin()
         counters = session.run(load, writer.completed, writer.sampled) if load.requests else {}
+        energy = meter.end()
         cpu = _since(cpu, session.cpu_seconds)
         writer.finish()
         evidence: tuple[Evidence, ...] = ()
@@ -111,7 +117,8 @@ def _measure(
             grading_given_up=writer.given_up,
             evidence=evidence,
             counters=dict(counters),
-            info=dict(session.info),
+            info={**session.info, **({"energy": meter.note} if meter.note else {})},
+            energy=energy if cpu is not None else {},  # a server elsewhere: not this machine's
         )
 
 

@@ -39,7 +39,7 @@ def models(arms: Mapping[str, ArmData], info: RunInfo, contrasts: list[Entry]) -
 def _model(arm: ArmData) -> str | None:
     """The arm's model, if that is all that it sets."""
     keys = {key.split(".")[0] for key in arm.info.settings}
-    if arm.info.plugins or keys != {"model"}:
+    if arm.info.plugins or keys - {"price"} != {"model"}:
         return None
     given = arm.info.settings.get("model", arm.info.settings.get("model.id"))
     return str(given.get("id") if isinstance(given, Mapping) else given)
