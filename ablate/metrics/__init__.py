@@ -9,7 +9,7 @@ few samples, is None.
 from ablate.metrics.answers import answer_metrics
 from ablate.metrics.base import Better, Floats, Metric, Values, time_mean
 from ablate.metrics.registry import METRICS, NAMES, Measured, measure
-from ablate.metrics.steady import Window, oversaturated, steady_window
+from ablate.metrics.steady import Window, oversaturated, steady_of
 from ablate.metrics.tail import Straggler, Stragglers, Tail, find_tail, stragglers, tail_of
 from ablate.metrics.times import MIN_SAMPLES, latencies, latency, latency_metrics
 
@@ -35,6 +35,6 @@ __all__ = [
     "stragglers",
     "tail_of",
     "Window",
-    "steady_window",
+    "steady_of",
     "oversaturated",
 ]

@@ -88,14 +88,19 @@ def steady_metrics(records: Sequence[Record], tail: Tail) -> Values:
     if arrival.size < FEWEST or end <= 0:
         return {}
     found = _trend(tail, end, arrival.size)
-    window = steady_window(tail.times, tail.running, end)
+    window = steady_of(arrival, tail)
     return found if window is None else found | _within(records, window)
 
 
-def steady_window(times: Floats, running: Floats, end: float) -> Window | None:
-    """From the end of the warm-up transient (MSER-5) to ``end``; None if there is no balance."""
-    observed = batch_means(times, running, 0.0, end, BATCHES, BATCH)
-    start = truncation(observed)
+def steady_of(arrival: Floats, tail: Tail) -> Window | None:
+    """From the end of the warm-up transient (MSER-5) to the last arrival.
+
+    None if there is no balance, too few requests to tell, or if all arrive at the start.
+    """
+    end = float(arrival.max(initial=0.0))
+    if arrival.size < FEWEST or end <= 0:
+        return None
+    start = truncation(batch_means(tail.times, tail.running, 0.0, end, BATCHES, BATCH))
     return None if start is None else Window(start / BATCHES * end, end)
 
 

@@ -1,8 +1,8 @@
 """The energy that a machine takes while it measures, where it can be read.
 
 Read by Zeus (``pip install 'ablate-inference[energy]'``): RAPL for processors and their memory,
-NVML and AMD's counters for GPUs. It is asked once before and once after measuring. The counters are the
-machine's: whatever else runs there is in them.
+NVML and AMD's counters for GPUs. It is asked once before and once after measuring. The counters are
+the machine's: whatever else runs there is in them.
 
 Why Zeus: it is maintained (Apache-2.0, ML.ENERGY), reads counters that add up by themselves instead
 of sampling power, and minds their wrapping round. pyRAPL and pyJoules have had no release since
@@ -65,9 +65,8 @@ class ZeusMeter:
         read = self._monitor.end_window(WINDOW, sync_execution=False)
         parts = {"gpu": read.gpu_energy, "cpu": read.cpu_energy, "dram": read.dram_energy}
         found = {f"{n}{i}": j for n, by_index in parts.items() for i, j in (by_index or {}).items()}
-        return (
-            found if all(j > 0 for j in found.values()) else {}
-        )  # too short for a counter to move
+        too_short = not all(joules > 0 for joules in found.values())  # for a counter to move
+        return {} if too_short else found
 
 
 class Patient:

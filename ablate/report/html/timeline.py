@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ablate.metrics import Tail, find_tail
+from ablate.metrics import Tail, Window, find_tail, steady_of
 from ablate.report import words
 from ablate.report.html.chart import Chart, Figure, figure, label, one_menu, rounded, titled
 from ablate.report.html.lines import extremes
@@ -24,6 +24,7 @@ def timelines(views: Sequence[ArmView]) -> Chart | None:
 
 def _figure(view: ArmView, line: Timeline) -> Figure:
     tail = find_tail(line.arrival, line.finished)
+    steady = steady_of(line.arrival, tail)
     kept = _kept(tail.late)
     height = 190 + int(max(160, min(420, 5 * len(kept))))
     first, visible = _ends(line)
@@ -40,7 +41,7 @@ def _figure(view: ArmView, line: Timeline) -> Figure:
     return figure(
         traces,
         height,
-        note=_note(line, tail, len(kept)),
+        note=_note(line, tail, steady, len(kept)),
         barmode="overlay",
         bargap=0.12,
         margin={"l": 56, "r": 24, "t": 36, "b": 52},
@@ -53,8 +54,8 @@ def _figure(view: ArmView, line: Timeline) -> Figure:
         }
         | titled("Requests by arrival"),
         yaxis2={"domain": [0.8, 1], "rangemode": "tozero", "nticks": 4} | titled("Under way"),
-        shapes=_shade(tail),
-        annotations=_caption(tail),
+        shapes=[*_shade(tail), *_edges(steady)],
+        annotations=[*_caption(tail), *_steady_caption(steady)],
     )
 
 
@@ -162,7 +163,40 @@ def _caption(tail: Tail) -> list[Figure]:
     ]
 
 
-def _note(line: Timeline, tail: Tail, drawn: int) -> str:
+def _edges(steady: Window | None) -> list[Figure]:
+    """Where the steady state begins and ends, in the curve of the requests under way."""
+    return [
+        {
+            "type": "line",
+            "yref": "paper",
+            "y0": 0.8,
+            "y1": 1,
+            "x0": moment,
+            "x1": moment,
+            "line": {"color": "var(--muted)", "width": 1, "dash": "dot"},
+        }
+        for moment in steady or ()
+    ]
+
+
+def _steady_caption(steady: Window | None) -> list[Figure]:
+    if steady is None:
+        return []
+    return [
+        {
+            "text": "steady",
+            "x": (steady.start + steady.end) / 2,
+            "xanchor": "center",
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "showarrow": False,
+            "font": {"color": "var(--muted)", "size": 12},
+        }
+    ]
+
+
+def _note(line: Timeline, tail: Tail, steady: Window | None, drawn: int) -> str:
     note = f"Block {line.block}. Light grey: waiting; pale: thinking; full colour: visible answer. "
     end = float(tail.times[-1]) if tail.times.size else 0.0
     if tail.start is not None and end > 0:
@@ -173,5 +207,10 @@ def _note(line: Timeline, tail: Tail, drawn: int) -> str:
         )
     else:
         note += "No tail: the requests end together, or too few ran at once to tell. "
+    if steady is not None:
+        note += (
+            f"Steady, between the dotted lines: from {words.digits(steady.start)} s to the last "
+            f"arrival at {words.digits(steady.end)} s. "
+        )
     total = line.arrival.size
     return note + (f"{drawn} of {total:,} requests are drawn." if drawn < total else "")
