@@ -19,6 +19,7 @@ from rich.console import Console
 
 from ablate.errors import AblateError
 from ablate.report import print_report, write_report
+from ablate.report.behaviours.sheets import behaviour_sheets
 from ablate.report.markdown import table, to_markdown
 from ablate.report.reference import reference
 from ablate.report.results import build_results
@@ -377,12 +378,13 @@ def test_wide_sheet_is_split_by_columns(results: dict[str, Any]) -> None:
 def test_markdown_tables_are_well_formed(results: dict[str, Any]) -> None:
     text = to_markdown(results)
     blocks = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
-    assert len(blocks) == len(sheets(results)) + 3  # verdicts, flips, recipe
+    tables = [*sheets(results), *behaviour_sheets(results)]
+    assert len(blocks) == len(tables) + 3  # verdicts, flips, recipe
     for block in blocks:
         bars = [len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()]
         assert len(set(bars)) == 1
         assert set(block.splitlines()[1]) <= set("| -")
-    assert text.count("\n\n*") >= len(sheets(results))
+    assert text.count("\n\n*") >= len(tables)
     assert "# awq\\|spec" in text
 
 
