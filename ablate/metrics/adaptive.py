@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import stats
 
-from ablate.metrics.base import STUDY, Floats, Metric, Values, floats
+from ablate.metrics.base import Floats, Metric, Values, floats
 from ablate.types import Record
 
 MOST_PAIRED = 1_000
 """Requests whose slopes are taken pair by pair; of more, an even choice."""
 
-_SPEARMAN = "Spearman 1904; " + STUDY
+_SPEARMAN = "Spearman 1904"
 _THEIL_SEN = "Theil 1950, Sen 1968"
 _SLOPE = (
     "Theil-Sen slope: median slope over all pairs of requests of unlike difficulty; a few "

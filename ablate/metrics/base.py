@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 SERVE = "vLLM `bench serve`"
 STUDY = "arXiv 2510.18672"
+SEEN = f"seen in {STUDY}, formula ours"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from ablate.metrics.base import Metric, Values, ratio
 from ablate.types import TrialResult
 
 _READ = "while measuring, of the machine's processors, memory and GPUs, as far as they tell"
+_ML_ENERGY = "ML.ENERGY benchmark, arXiv 2505.06371"
 METRICS: tuple[Metric, ...] = (
     Metric(
         "energy_joules",
@@ -14,8 +15,14 @@ METRICS: tuple[Metric, ...] = (
         f"energy counters, end minus start: {_READ}; whatever else runs there is in it",
         "Zeus (RAPL, NVML)",
     ),
-    Metric("mean_power_watts", "W", "lower", "energy_joules / running_time"),
-    Metric("joules_per_output_token", "J/token", "lower", "energy_joules / total_output_tokens"),
+    Metric("mean_power_watts", "W", "lower", "energy_joules / running_time", _ML_ENERGY),
+    Metric(
+        "joules_per_output_token",
+        "J/token",
+        "lower",
+        "energy_joules / total_output_tokens",
+        _ML_ENERGY,
+    ),
     Metric("joules_per_correct", "J", "lower", "energy_joules / correct"),
     Metric(
         "cost_per_million_output_tokens",

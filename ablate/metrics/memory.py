@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ablate.metrics.base import STUDY, Floats, Metric, Values, floats, ratio, time_mean
+from ablate.metrics.base import SEEN, Floats, Metric, Values, floats, ratio, time_mean
 from ablate.types import Usage
 
 NEARLY_FULL = 0.9
@@ -25,14 +25,14 @@ def _held(name: str, unit: str, what: str) -> tuple[Metric, ...]:
 
 
 def _swings(name: str, unit: str, cv: bool) -> tuple[Metric, ...]:
-    spread = Metric(f"std_{name}", unit, "lower", f"standard deviation over time of {name}", STUDY)
-    share = Metric(f"cv_{name}", "ratio", "lower", f"std_{name} / mean_{name}", STUDY)
+    spread = Metric(f"std_{name}", unit, "lower", f"standard deviation over time of {name}", SEEN)
+    share = Metric(f"cv_{name}", "ratio", "lower", f"std_{name} / mean_{name}", SEEN)
     drop = Metric(
         f"max_drop_{name}",
         unit,
         "lower",
         f"largest fall of {name} within {WINDOW:g} s",
-        STUDY,
+        SEEN,
     )
     return (spread, share, drop) if cv else (spread, drop)
 
@@ -51,7 +51,7 @@ METRICS: tuple[Metric, ...] = (
         "share",
         "lower",
         f"share of the time in which kv_cache_usage is above {NEARLY_FULL:g}",
-        STUDY,
+        SEEN,
     ),
     Metric("mean_running", "requests", "neither", "mean over time of requests being computed"),
     Metric("mean_waiting", "requests", "lower", "mean over time of requests in the queue"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ablate.metrics.base import SERVE, Metric, Values, ratio
+from ablate.metrics.base import SEEN, SERVE, Metric, Values, ratio
 from ablate.types import TrialResult
 
 _SPEC = "vLLM `SpecDecodingStats`"
@@ -16,6 +16,7 @@ RATES: tuple[Metric, ...] = (
         "tok/s",
         "higher",
         "output tokens after the reasoning / running_time",
+        SEEN,
     ),
     Metric("request_throughput", "req/s", "higher", "completed / running_time", SERVE),
 )

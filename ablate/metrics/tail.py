@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.metrics.base import STUDY, Floats, Metric, Values, floats, ratio
+from ablate.metrics.base import SEEN, Floats, Metric, Values, floats, ratio
 from ablate.types import Completion, Record
 
 QUARTER = 4
@@ -29,7 +29,7 @@ METRICS: tuple[Metric, ...] = (
         "drain tail: share of the running time, at its end, in which for good fewer than a "
         "quarter of the peak number of requests are under way; 0 if they end together, null if "
         f"fewer than {QUARTER} ever were",
-        STUDY,
+        SEEN,
     ),
     Metric("tail_requests", "requests", "lower", "requests that end in the drain tail"),
     Metric(

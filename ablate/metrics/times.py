@@ -11,7 +11,7 @@ from itertools import chain
 
 import numpy as np
 
-from ablate.metrics.base import SERVE, STUDY, Floats, Metric, Values, floats, ratio
+from ablate.metrics.base import SEEN, SERVE, STUDY, Floats, Metric, Values, floats, ratio
 from ablate.types import Completion, Record
 
 MIN_SAMPLES: Mapping[int, int] = {50: 13, 90: 64, 99: 660}
@@ -50,7 +50,7 @@ METRICS: tuple[Metric, ...] = (
         "ratio",
         "lower",
         "standard deviation / mean of E2E",
-        STUDY,
+        SEEN,
         per_domain=True,
     ),
     Metric(

@@ -25,6 +25,7 @@ as means over blocks under `summary`. Names follow vLLM's benchmark results wher
 - A number that cannot be had is null. Percentiles are null with too few samples ({least}): about
   6.5 samples must lie beyond a percentile for it to mean anything.
 - Percentiles interpolate linearly between samples, as NumPy and vLLM do.
+- Where no source is given, the definition is our own.
 - A failed trial has no metrics. A resumed trial has only those marked "always".
 - Means over time weigh each telemetry sample by how long it held; so do standard deviations.
 
