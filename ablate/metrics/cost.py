@@ -6,7 +6,7 @@ from ablate.metrics.base import Metric, Values, ratio
 from ablate.types import TrialResult
 
 _READ = "while measuring, of the machine's processors, memory and GPUs, as far as they tell"
-_ML_ENERGY = "ML.ENERGY benchmark, arXiv 2505.06371"
+_ML_ENERGY = "ML.ENERGY benchmark, NeurIPS 2025"
 METRICS: tuple[Metric, ...] = (
     Metric(
         "energy_joules",
