@@ -87,7 +87,7 @@ def test_stragglers_are_named_with_their_reason() -> None:
     assert (last["block"], last["problem_id"]) == (0, str(PROBLEMS + 1))
     assert entry["tail_share"] == pytest.approx(0.9)  # from 0.4 s to 4 s
     text = shown(found)
-    assert "17 stragglers keep a trial going for 90.0 %" in text
+    assert "for 90.0 % of a trial's time only its stragglers are under way, 17 at" in text
     assert "Effort and difficulty" not in text  # the terminal has enough without it
     page = to_markdown(found)
     assert "## Stragglers" in page
@@ -130,15 +130,15 @@ def test_a_model_is_compared_domain_by_domain() -> None:
 def test_cut_answers_show_the_knee_and_never_overthinking() -> None:
     found = results(run(arm("baseline")), trials("baseline", plain()))
     entries = {e["domain"]: e for e in found["behaviours"]["budgets"]}
-    assert [p["budget"] for p in entries[None]["points"]] == [16, 32, 64]
+    assert [p["budget"] for p in entries[None]["points"]] == [16, 24, 32, 48, 64]
     facts = entries["facts"]
-    assert [p["accuracy"]["value"] for p in facts["points"]] == [0, 1, 1]
-    assert [p["cut_off"] for p in facts["points"]] == [1, 0, 0]
-    assert [p["tokens"] for p in facts["points"]] == [16, 20, 20]
-    assert facts["knee"]["budget"] == 32
+    assert [p["accuracy"]["value"] for p in facts["points"]] == [0, 1, 1, 1, 1]
+    assert [p["cut_off"] for p in facts["points"]] == [1, 0, 0, 0, 0]
+    assert [p["tokens"] for p in facts["points"]] == [16, 20, 20, 20, 20]
+    assert facts["knee"]["budget"] == 24
     assert facts["knee"]["sure"] == 1
     assert facts["overthinking"] is None
-    math = entries["math"]["points"][1]
+    math = entries["math"]["points"][2]
     assert math["accuracy"]["value"] == 0.5  # 20 and 30 tokens are within 32, 40 and 50 are not
 
 

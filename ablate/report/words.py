@@ -18,6 +18,7 @@ _DIRECTIONS: Mapping[str, tuple[str, str]] = {
     "ms": ("slower", "faster"),
 }
 """Unit -> what a ratio above one means, and what a ratio below one means."""
+_COUNTS = ("requests", "times", "steps")
 
 
 def quantity(name: str, value: float | None) -> str:
@@ -29,6 +30,8 @@ def quantity(name: str, value: float | None) -> str:
         return percent(value)
     if unit == "bytes":
         return _bytes(value)
+    if unit in _COUNTS and value == int(value):
+        return f"{value:,.0f}"
     if unit == "ms" and value >= 10_000:
         return f"{digits(value / 1e3)} s"
     return f"{digits(value)} {unit}" if unit in _DIRECTIONS else digits(value)

@@ -51,8 +51,8 @@ def _cut(arm: ArmData, info: RunInfo, domain: str | None) -> Entry | None:
     own = budget_of(arm, info) or int(tokens.max(initial=0))
     if not tokens.size or own <= SMALLEST:
         return None
-    ladder = [b for b in (SMALLEST << k for k in range(32)) if b < own]
-    scores = np.column_stack([_scores(arm, trials, domain, b) for b in [*ladder, own]])
+    ladder = _ladder(own)
+    scores = np.column_stack([_scores(arm, trials, domain, b) for b in ladder])
     points = [
         {
             "budget": b,
@@ -62,9 +62,15 @@ def _cut(arm: ArmData, info: RunInfo, domain: str | None) -> Entry | None:
             "tokens": float(np.minimum(tokens, b).mean()),
             "seconds": None,
         }
-        for i, b in enumerate([*ladder, own])
+        for i, b in enumerate(ladder)
     ]
-    return _entry("cut", [arm], domain, points) | _knee(scores, [*ladder, own], info)
+    return _entry("cut", [arm], domain, points) | _knee(scores, ladder, info)
+
+
+def _ladder(own: int) -> list[int]:
+    """16, 24, 32, 48, 64 … and the arm's own budget."""
+    steps = (SMALLEST << k for k in range(32))
+    return [*(b for step in steps for b in (step, step * 3 // 2) if b < own), own]
 
 
 def _scores(

@@ -81,7 +81,8 @@ def late_line(results: Mapping[str, Any]) -> list[str]:
     if worst is None or worst["tail_share"] < NOTED:
         return []
     why = ", ".join(f"{reason} {count}" for reason, count in worst["reasons"].items())
+    late = words.quantity("tail_requests", worst["tail_requests"])
     return [
-        f"{worst['arm']}: {worst['tail_requests']:.0f} stragglers keep a trial going for "
-        f"{words.percent(worst['tail_share'])} of its time ({why}); report.md has every arm."
+        f"{worst['arm']}: for {words.percent(worst['tail_share'])} of a trial's time only its "
+        f"stragglers are under way, {late} at the start ({why}); report.md has every arm."
     ]
