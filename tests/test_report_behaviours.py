@@ -14,6 +14,9 @@ import pytest
 from rich.console import Console
 
 from ablate.report.behaviours.sheets import behaviour_sheets
+from ablate.report.html.budget import budget, knees_of
+from ablate.report.html.timeline import timelines
+from ablate.report.html.views import collect
 from ablate.report.markdown import to_markdown
 from ablate.report.results import build_results
 from ablate.report.table import print_tables
@@ -217,3 +220,29 @@ def test_nothing_measured_has_no_behaviours() -> None:
     found = results(run(arm("baseline")), [])
     assert found["behaviours"] == {"stragglers": [], "effort": [], "budgets": [], "models": []}
     assert behaviour_sheets(found) == []
+
+
+def test_the_budget_chart_marks_the_knee_on_the_line() -> None:
+    info, made = run(arm("baseline")), trials("baseline", plain())
+    chart = budget(collect(info, made), info.domains, knees_of(results(info, made)))
+    assert chart is not None
+    facts = chart.figures["2"]  # all domains, math, facts
+    (mark,) = [t for t in facts["data"] if t["mode"] == "markers"]
+    assert (mark["x"], mark["y"]) == ([24], [1.0])
+    assert mark["error_x"]["array"] == mark["error_x"]["arrayminus"] == [0]
+
+
+def test_the_timeline_shows_where_it_is_steady() -> None:
+    info = run(arm("baseline"))
+    flow = [record(i / 10 + 2, arrival=i / 10, problem=str(i), domain="math") for i in range(200)]
+    chart = timelines(collect(info, trials("baseline", flow)))
+    assert chart is not None
+    (figure,) = chart.figures.values()
+    start, end = (s["x0"] for s in figure["layout"]["shapes"] if s["type"] == "line")
+    assert 0 < start < 4  # two seconds to fill up
+    assert end == pytest.approx(19.9)
+    assert "Steady, between the dotted lines" in figure["note"]
+    at_once = timelines(collect(info, trials("baseline", plain())))
+    assert at_once is not None
+    (figure,) = at_once.figures.values()
+    assert "Steady" not in figure["note"]

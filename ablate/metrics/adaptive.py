@@ -13,7 +13,7 @@ from scipy import stats
 from ablate.metrics.base import Floats, Metric, Values, floats
 from ablate.types import Record
 
-MOST_PAIRED = 1_000
+MOST_PAIRED = 500
 """Requests whose slopes are taken pair by pair; of more, an even choice."""
 
 _SPEARMAN = "Spearman 1904"
