@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ablate.metrics import Floats, find_tail, measure, oversaturated, stragglers, tail_of
 from ablate.metrics.adaptive import slope
 from ablate.metrics.memory import largest_drop
-from ablate.metrics.steady import batch_means, truncation
+from ablate.metrics.steady import batch_means, steady_metrics, truncation
 from ablate.types import Record, Usage
 from tests.records import record, trial
 
@@ -266,6 +266,28 @@ def test_what_gets_more_than_it_can_serve_is_oversaturated() -> None:
     assert found["backlog_growth"] == pytest.approx(0.5, abs=0.02)
     assert found["steady_start"] is None
     assert oversaturated(found)
+
+
+def queued(load: float, requests: int, seed: int) -> list[Record]:
+    """Poisson arrivals at ``load`` times what ten slots can serve, a second a request on average."""
+    rng = np.random.default_rng(seed)
+    free, records = [0.0] * 10, []
+    for number, arrival in enumerate(np.cumsum(rng.exponential(0.1 / load, requests))):
+        slot = int(np.argmin(free))
+        free[slot] = max(free[slot], arrival) + rng.lognormal(-0.32, 0.8)
+        records.append(record(free[slot], arrival=float(arrival), problem=str(number)))
+    return records
+
+
+@pytest.mark.parametrize(("load", "least", "most"), [(0.9, 0, 1), (1.3, 18, 20)])
+def test_random_queues_are_flagged_when_they_cannot_keep_up(
+    load: float, least: int, most: int
+) -> None:
+    flagged = 0
+    for seed in range(20):
+        records = queued(load, 500, seed)
+        flagged += oversaturated(steady_metrics(records, tail_of(records)))
+    assert least <= flagged <= most
 
 
 def test_a_closed_loop_is_steady_and_not_oversaturated() -> None:

@@ -40,8 +40,8 @@ METRICS: tuple[Metric, ...] = (
         "neither",
         f"end of the warm-up transient: the d that makes the variance of the last n - d of "
         f"n = {BATCHES} observations / (n - d) least; an observation is the mean of {BATCH} even "
-        "samples of the requests under way, up to the last arrival; null if that is n / 2 or more "
-        f"(no balance), and under {FEWEST} requests",
+        "samples of the requests under way, up to the last arrival; null if d is n / 2 or more "
+        f"(no balance), over-saturated, and under {FEWEST} requests",
         _MSER,
     ),
     Metric(
@@ -91,12 +91,8 @@ class Window(NamedTuple):
 def steady_metrics(records: Sequence[Record], tail: Tail) -> Values:
     """The steady state and what requests took in it, and whether requests pile up."""
     arrival = floats(r.completion.arrival for r in records)
-    end = float(arrival.max(initial=0.0))
-    if arrival.size < FEWEST or end <= 0:
-        return {}
-    found = _trend(tail, end, arrival.size)
     window = steady_of(arrival, tail)
-    return found if window is None else found | _within(records, window)
+    return trend(arrival, tail) | ({} if window is None else _within(records, window))
 
 
 def steady_of(arrival: Floats, tail: Tail) -> Window | None:
@@ -104,9 +100,10 @@ def steady_of(arrival: Floats, tail: Tail) -> Window | None:
 
     None if there is no balance, too few requests to tell, or if all arrive at the start.
     """
-    end = float(arrival.max(initial=0.0))
-    if arrival.size < FEWEST or end <= 0:
+    grows = trend(arrival, tail)
+    if not grows or oversaturated(grows):
         return None
+    end = float(arrival.max())
     start = truncation(batch_means(tail.times, tail.running, 0.0, end, BATCHES, BATCH))
     return None if start is None else Window(start / BATCHES * end, end)
 
@@ -133,14 +130,18 @@ def truncation(observed: Floats) -> int | None:
     return best if best < n // 2 else None
 
 
-def _trend(tail: Tail, end: float, requests: int) -> Values:
+def trend(arrival: Floats, tail: Tail) -> Values:
+    """How the requests under way grow; empty with too few, or if all arrive at the start."""
+    end = float(arrival.max(initial=0.0))
+    if arrival.size < FEWEST or end <= 0:
+        return {}
     means = batch_means(tail.times, tail.running, SKIPPED * end, end, POINTS, BATCH)
     if np.ptp(means) == 0:
         return {"backlog_growth": 0.0, "backlog_trend_p": 1.0}
     step = (1 - SKIPPED) * end / POINTS
     growth = slope(floats(i * step for i in range(POINTS)), means) or 0.0
     p = float(stats.kendalltau(np.arange(POINTS), means).pvalue)
-    return {"backlog_growth": growth / (requests / end), "backlog_trend_p": p}
+    return {"backlog_growth": growth / (arrival.size / end), "backlog_trend_p": p}
 
 
 def _within(records: Sequence[Record], window: Window) -> Values:
