@@ -269,7 +269,7 @@ def test_what_gets_more_than_it_can_serve_is_oversaturated() -> None:
 
 
 def queued(load: float, requests: int, seed: int) -> list[Record]:
-    """Poisson arrivals at ``load`` times what ten slots can serve, a second a request on average."""
+    """Poisson arrivals at ``load`` times what ten slots serve: a second a request on average."""
     rng = np.random.default_rng(seed)
     free, records = [0.0] * 10, []
     for number, arrival in enumerate(np.cumsum(rng.exponential(0.1 / load, requests))):

@@ -452,6 +452,10 @@ def test_words_agree_with_numbers() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
+        ("cost_per_correct", 0.000345678, "0.000346"),
+        ("cost_per_correct", 3.45678, "3.46"),
+        ("tail_requests", 3.0, "3"),
+        ("tail_requests", 2.5, "2.50"),
         ("output_throughput", 1234.6, "1,235 tok/s"),
         ("weight_bytes", 13_600_000, "13.6 MB"),
         ("weight_bytes", 12, "12 B"),
