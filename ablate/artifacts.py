@@ -99,7 +99,7 @@ def verify(folder: Path) -> None:
 
 def _damaged(folder: Path, reason: str) -> TrialError:
     return TrialError(
-        f"the quantized model in {folder} is damaged: {reason}. Remove it with "
+        f"what the cache holds in {folder} is damaged: {reason}. Remove it with "
         f"'ablate artifacts rm {folder.name}' and run again; it will be made anew"
     )
 

@@ -81,10 +81,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="run what is missing of DIR, or of the newest run of this recipe",
     )
+    _add_permission(run)
     run.add_argument("--dry-run", action="store_true", help="print the plan and stop")
     run.set_defaults(command=_run)
     plan = commands.add_parser("plan", help="check a recipe: arms, trials, conflicts, tokens")
     _add_recipe(plan)
+    _add_permission(plan)
     plan.set_defaults(command=_plan)
     plugins = commands.add_parser(
         "plugins", help="what is installed, and which engines it supports"
@@ -133,6 +135,14 @@ def _add_recipe(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_permission(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--allow-unsandboxed-code",
+        action="store_true",
+        help="run code that models wrote without a sandbox where there is none (dangerous)",
+    )
+
+
 def _run(args: argparse.Namespace) -> int:
     plan = _planned(args)
     if args.dry_run:
@@ -148,7 +158,10 @@ def _plan(args: argparse.Namespace) -> int:
 
 def _planned(args: argparse.Namespace) -> Plan:
     from ablate.plan import plan_recipe
+    from ablate.sandbox import ALLOW
 
+    if args.allow_unsandboxed_code:
+        os.environ[ALLOW] = "1"  # for the trials' processes, too
     return plan_recipe(args.recipe, args.overrides)
 
 

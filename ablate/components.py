@@ -63,14 +63,16 @@ class Components:
         arrival: Arrival | None = self._component("arrival", name, options, "workload")
         return arrival
 
-    def fits(self, arrival: Arrival, domains: Iterable[Domain], samples: int) -> None:
-        """Whether a trial's requests have arrivals: a recorded trace may be too short."""
+    def fits(self, arrival: Arrival, recipe: Recipe, domains: Iterable[Domain]) -> None:
+        """Whether a workload fits the rest of the recipe; a recorded trace may be too short."""
+        if arrival.attained and not recipe.slo:
+            self.problem("workload.find: there are no bounds to keep; set slo")
         try:
             problems = sum(len(problems_of(domain)) for domain in domains)
         except Exception:  # reported where the domain was built
             return
         try:
-            arrival.offsets(problems * samples, Random(0))
+            arrival.offsets(problems * recipe.sampling.samples, Random(0))
         except ValueError as error:
             self.problem(f"workload: {error}")
 

@@ -62,7 +62,7 @@ class TrialPlan:
     block: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """Everything a run will do. The baseline is the first arm."""
 
@@ -72,10 +72,18 @@ class Plan:
     executor: Executor
     levels: tuple[Level, ...] = ()
 
+    def __repr__(self) -> str:
+        arms = ", ".join(arm.info.id for arm in self.arms)
+        return f"<Plan {self.recipe.name!r}: {len(self.trials)} trials of the arms {arms}>"
+
 
 def plan_recipe(path: Path, overrides: Sequence[str] = ()) -> Plan:
     """The plan of a recipe file. Raises RecipeError with the recipe's and the plan's problems."""
-    recipe, problems = read_recipe(path, overrides)
+    return plan_read(*read_recipe(path, overrides))
+
+
+def plan_read(recipe: Recipe | None, problems: Sequence[str]) -> Plan:
+    """The plan of a recipe that was read; ``problems`` are raised together with the plan's."""
     if recipe is None:
         raise RecipeError(problems)
     try:
@@ -178,7 +186,7 @@ def _arm(
     model = components.model(applied, engine)
     if engine is None or arrival is None:
         return None, problems
-    components.fits(arrival, domains.values(), applied.sampling.samples)
+    components.fits(arrival, applied, domains.values())
     plugins = {n: p for level in combination for n, p in level.plugins.items()}
     problems += incompatibilities(plugins, applied.engine[0], engine, components.engines(), model)
     info = ArmInfo(

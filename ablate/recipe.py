@@ -72,9 +72,15 @@ def read_recipe(path: Path | str, overrides: Iterable[str] = ()) -> tuple[Recipe
     path = Path(path)
     tree = read_yaml(path)
     problems = override(tree, overrides)
+    recipe, wrong = read_tree(tree, path.stem, path.parent)
+    return recipe, [*problems, *wrong]
+
+
+def read_tree(tree: Tree, name: str, base: Path) -> tuple[Recipe | None, list[str]]:
+    """``read_recipe`` for keys and values as YAML holds them; ``name``: where they give none."""
     tree, unresolved = resolve(tree)
-    recipe, wrong = parse({"name": path.stem, **tree}, path.parent.resolve())
-    return recipe, [*problems, *unresolved, *wrong]
+    recipe, wrong = parse({"name": name, **tree}, base.resolve())
+    return recipe, [*unresolved, *wrong]
 
 
 def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]]:

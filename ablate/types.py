@@ -30,8 +30,9 @@ class Problem:
     a worked answer in the form that a reasoning model would write, where the domain has one.
     ``chat``: the prompt is a user's message, for the model's chat template; False: it is text that
     the model goes on with. ``stop``: texts at which an output ends; they are no part of it.
-    ``max_tokens``: output tokens it may have at most, besides the recipe's limit. ``payload``: what
-    the grader needs beyond ``reference``; it is kept nowhere.
+    ``max_tokens``: output tokens it may have at most, besides the recipe's limit. ``history``: the
+    chat's earlier turns, each a message and the answer to it. ``payload``: what the grader needs
+    beyond ``reference``; it is kept nowhere.
     """
 
     id: str
@@ -43,7 +44,18 @@ class Problem:
     chat: bool = True
     stop: tuple[str, ...] = ()
     max_tokens: int | None = None
+    history: tuple[tuple[str, str], ...] = ()
     payload: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """The chat, oldest message first, in the form that chat templates and servers take."""
+        said = (
+            {"role": role, "content": text}
+            for turn in self.history
+            for role, text in zip(("user", "assistant"), turn, strict=True)
+        )
+        return [*said, {"role": "user", "content": self.prompt}]
 
 
 @dataclass(frozen=True)

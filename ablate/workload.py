@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from random import Random
 
+from ablate.conversations import Asked, conversations, interleaved
 from ablate.plan import Arm
 from ablate.problems import problems_of
 from ablate.types import Load, Problem, Request
@@ -19,8 +20,7 @@ def build_load(arm: Arm, block: int) -> Load:
     requests' seeds: with a temperature every block adds fresh answers.
     """
     seed = arm.recipe.seed
-    asked = _asked(arm)
-    Random(f"{seed}/order/{block}/{arm.info.replicate}").shuffle(asked)
+    asked = _ordered(arm, Random(f"{seed}/order/{block}/{arm.info.replicate}"))
     offsets = arm.arrival.offsets(len(asked), Random(f"{seed}/arrivals/{block}"))
     arrivals = offsets if offsets is not None else [None] * len(asked)
     thinking = arm.arrival.pauses(len(asked), Random(f"{seed}/pauses/{block}"))
@@ -34,7 +34,16 @@ def build_load(arm: Arm, block: int) -> Load:
     )
 
 
-def _asked(arm: Arm) -> list[tuple[Problem, int]]:
+def _ordered(arm: Arm, rng: Random) -> list[Asked]:
+    asked, turns = _asked(arm), arm.arrival.turns
+    if turns == 1:
+        rng.shuffle(asked)
+        return asked
+    # the same chats in every block, as problems are compared across blocks
+    return interleaved(conversations(asked, turns, Random(f"{arm.recipe.seed}/chats")), rng)
+
+
+def _asked(arm: Arm) -> list[Asked]:
     problems = [problem for domain in arm.domains.values() for problem in problems_of(domain)]
     return [(p, sample) for p in problems for sample in range(arm.recipe.sampling.samples)]
 

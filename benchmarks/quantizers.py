@@ -150,7 +150,7 @@ def rows_of(spec: ModelSpec, model: Any, problems: int) -> list[Tensor]:
     codebook = Codebook(spec, model.generation_config)
     asked = [p for d in (Arithmetic(), Algebra(), Knowledge()) for p in d.problems()[:problems]]
     texts = (f"{p.prompt}\n{p.solution}" for p in asked)
-    return [torch.tensor(codebook.prompt(text)) for text in texts]
+    return [torch.tensor(codebook.prompt(Problem("", "", text, ""))) for text in texts]
 
 
 def row(

@@ -85,7 +85,7 @@ def main() -> None:
         with closing(engine.open(context)) as session:
             url, codebook = f"http://127.0.0.1:{port}", Codebook(spec)
             bench = Bench(options.python, url, spec.path, folder, options.concurrency)
-            bench.prompts([codebook.rendered(p.prompt) for p in problems])
+            bench.prompts([codebook.rendered(p) for p in problems])
             serve(session, load)  # a warm-up, as vllm bench has one
             done = compare(session, load, bench, options.pairs)
             if options.lm_eval:
@@ -212,7 +212,7 @@ def lm_eval(
 
 
 def _row(problem: Problem, codebook: Codebook) -> dict[str, str]:
-    prompt = codebook.rendered(problem.prompt)
+    prompt = codebook.rendered(problem)
     return {
         "id": f"{problem.domain}/{problem.id}",
         "prompt": prompt,

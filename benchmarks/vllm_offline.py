@@ -63,7 +63,7 @@ def ours(engine: VllmEngine, model: ModelSpec, n: int, folder: Path) -> float:
 def theirs(engine: VllmEngine, model: ModelSpec, n: int, folder: Path) -> float:
     """``vllm bench throughput`` on the same prompts, as text that its tokenizer reads the same."""
     codebook = Codebook(model)
-    texts = [codebook.rendered(p.prompt) for p in problems(n)]
+    texts = [codebook.rendered(p) for p in problems(n)]
     told = [{"conversations": [{"value": t}, {"value": "Four. " * 8}]} for t in texts]
     (folder / "prompts.json").write_text(json.dumps(told), encoding="utf-8")
     out = folder / "out.json"

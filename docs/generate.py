@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import Any, get_args
 
+import ablate
 from ablate import hookspecs
+from ablate.api.columns import reference as frames
+from ablate.api.results import Run
 from ablate.domains import BUILT_IN
 from ablate.domains.base import Domain
+from ablate.errors import RecipeError
 from ablate.hookspecs import COMPONENT_HOOKS, HOOKS
+from ablate.options import describe
 from ablate.plugins import installed
 from ablate.report.parquet import reference as parquet
 from ablate.report.reference import reference as metrics
 from ablate.schema import reference as recipe
 from ablate.show import support_matrix
+from ablate.types import Protocol
+from ablate_datasets import BUILT_IN as DATA_SETS
 
 EXAMPLES_DIFFICULTY = 3
+RUN_METHODS = ("table", "contrasts", "records", "report")
 FOLDER = Path(__file__).parent / "reference"
 
 
@@ -35,6 +48,29 @@ def _hook(name: str) -> str:
     kind = "Component hook. " if name in COMPONENT_HOOKS else ""
     signature = str(inspect.signature(function)).replace("'", "")  # annotations are strings here
     return f"## {name}\n\n```python\n{name}{signature}\n```\n\n{kind}{inspect.getdoc(function)}\n"
+
+
+def python_api() -> str:
+    """The functions of `ablate` and the methods of `Run`, as their docstrings tell."""
+    functions = [_member(f"ablate.{f.__name__}", f) for f in (ablate.run, ablate.plan, ablate.load)]
+    methods = [_member(f"Run.{name}", getattr(Run, name)) for name in RUN_METHODS]
+    return (
+        "# Python API\n\nPrinted from the docstrings by `docs/generate.py`. "
+        "[How to use it](../how-to/notebooks.md).\n\n"
+        f"{chr(10).join(functions)}\n## Run\n\n{inspect.getdoc(Run)}\n\n"
+        "`path`: the run's folder. `results`: the mapping. "
+        f"`failures`: {_lower(inspect.getdoc(Run.failures))}\n\n{chr(10).join(methods)}"
+    )
+
+
+def _member(name: str, function: Callable[..., object]) -> str:
+    signature = str(inspect.signature(function)).replace("'", "").replace("(self)", "()")
+    short = name.rpartition(".")[2]
+    return f"## {name}\n\n```python\n{short}{signature}\n```\n\n{inspect.getdoc(function)}\n"
+
+
+def _lower(text: str | None) -> str:
+    return text[0].lower() + text[1:] if text else ""
 
 
 def domains() -> str:
@@ -62,6 +98,59 @@ def _domain(domain: type[Domain]) -> str:
     )
 
 
+def datasets() -> str:
+    """Each data set: where it comes from, its options, and how it is asked and graded."""
+    intro = (
+        "Printed from `plugins/ablate_datasets` by `docs/generate.py`. They need\n"
+        '`pip install "ablate-inference[domains]"`, but `jsonl` and local files do not.\n\n'
+        "Rows are fetched from the Hugging Face hub once, at a commit that is recorded, and kept\n"
+        "in the cache; `path` names a local file instead (JSON lines, JSON, CSV or Parquet, also\n"
+        "compressed with gzip), or a folder with a file for each split. Once rows were read, a\n"
+        "report's statement also names the revision and the SHA-256 of the rows.\n\n"
+        "The recipe key `protocol`, or the option of that name, chooses how they are asked and\n"
+        "graded. An output that ended without an answer is `unparsed`, one that was cut off\n"
+        "before its answer `truncated`; neither is counted as wrong in silence."
+    )
+    with _empty_cache():
+        return "\n".join([f"# Data sets\n\n{intro}\n", *(_dataset(one) for one in DATA_SETS)])
+
+
+@contextmanager
+def _empty_cache() -> Iterator[None]:
+    """What this machine has fetched is no part of the page."""
+    before = os.environ.get("ABLATE_CACHE")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["ABLATE_CACHE"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("ABLATE_CACHE")
+            if before is not None:
+                os.environ["ABLATE_CACHE"] = before
+
+
+def _dataset(domain: Any) -> str:
+    about = inspect.getdoc(sys.modules[domain.__module__])
+    options = [
+        f"| `{o.name}` | {o.type} | {'needed' if o.default is None else f'`{o.default}`'} |"
+        for o in describe(domain)
+    ]
+    table = "\n".join(["| option | value | default |", "| --- | --- | --- |", *options])
+    protocols = "\n".join(f"- `{p}`: {_said(domain, p)}" for p in get_args(Protocol))
+    parts = [about, getattr(domain, "about", ""), inspect.getdoc(domain), table, protocols]
+    return f"## {domain.name}\n\n" + "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _said(domain: Any, protocol: str) -> str:
+    given = {"path": "problems.jsonl"} if domain.name == "jsonl" else {}
+    try:
+        said = str(domain(**given, protocol=protocol).statement)
+    except RecipeError as error:
+        return f"refused: {error}."
+    # Nor is the version of the harness that is installed here; stop texts are no tags of HTML.
+    return re.sub(r"(lm-evaluation-harness) [\d.]*:", r"\1:", said).replace("<", "\\<")
+
+
 def engines() -> str:
     """The support matrix: every built-in optimization against every engine."""
     heads, rows = support_matrix(installed())
@@ -76,10 +165,13 @@ def engines() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "data-frames.md": frames,
+    "datasets.md": datasets,
     "domains.md": domains,
     "engines.md": engines,
     "hooks.md": hooks,
     "metrics.md": metrics,
+    "python-api.md": python_api,
     "recipe.md": recipe,
     "results-parquet.md": parquet,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -382,5 +383,5 @@ def test_every_shipped_recipe_can_be_planned(file: Path) -> None:
 
 
 def test_one_place_for_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate.plan.installed", stand_ins.available)
+    monkeypatch.setattr(sys.modules["ablate.plan"], "installed", stand_ins.available)
     assert make_plan(replace(recipe(), blocks=1)).trials

@@ -327,7 +327,9 @@ def test_hidden_answers_are_noted() -> None:
     hidden = replace(first, completion=replace(first.completion, first_visible=None))
     trials[0] = replace(trials[0], records=(hidden, *rest))
     notes = build_results(info(), trials)["notes"]
-    assert any(n.startswith("baseline: 1 of 240 requests never got past") for n in notes)
+    assert any(
+        n.startswith("baseline: 1 of 240 requests never showed a visible token") for n in notes
+    )
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,8 @@ def test_bad_traces(
     [
         lambda: Gamma(0), lambda: Gamma(-1), lambda: Gamma(float("nan")), lambda: Gamma(1, 0),
         lambda: Gamma(1, concurrency=0), lambda: Poisson(0), lambda: Constant(-1),
-        lambda: Ramp(1, 0), lambda: Closed(0), lambda: Closed(1, -1.0), lambda: Batch(0),
+        lambda: Gamma(1, turns=0), lambda: Batch(turns=0), lambda: Ramp(1, 0),
+        lambda: Closed(0), lambda: Closed(1, -1.0), lambda: Batch(0),
     ],
 )  # fmt: skip
 def test_impossible_processes(make: Callable[[], Arrival]) -> None:
@@ -229,6 +230,25 @@ class TestLoads:
         # A run can be resumed by a later version: these numbers must not move.
         load = build_load(arms()["baseline"], 0)
         assert {r.id: r.seed for r in load.requests}["count/0#0"] == 6698443199916762682
+
+    def test_turns_of_a_chat_carry_what_was_said_before(self) -> None:
+        made = arms(workload={"arrival": "batch", "turns": 3})
+        one, other = (build_load(made["baseline"], block) for block in (0, 1))
+        assert order(one) != order(other)
+        problems = {r.id: r.problem for r in one.requests}
+        assert problems == {r.id: r.problem for r in other.requests}
+        assert len(problems) == 40
+        said: set[tuple[str, int]] = set()
+        for request in one.requests:
+            assert all((text, request.sample) in said for text, _ in request.problem.history)
+            said.add((request.problem.prompt, request.sample))
+        worked = {p.prompt: p.solution for p in problems.values()}
+        turns = [turn for p in problems.values() for turn in p.history]
+        assert all(answer and answer in (worked[text] or "") for text, answer in turns)
+        lengths = sorted(len(p.history) for p in problems.values())
+        assert lengths == sorted([0, 1, 2] * 12 + [0, 1] * 2)  # 20 problems: six chats and a pair
+        messages = max(problems.values(), key=lambda p: len(p.history)).messages
+        assert [m["role"] for m in messages] == ["user", "assistant"] * 2 + ["user"]
 
     def test_a_closed_loop_has_no_arrivals(self) -> None:
         load = build_load(arms(workload={"arrival": "batch", "concurrency": 3})["baseline"], 0)

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from random import Random
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Arrival(ABC):
-    """Base of arrival processes: fields are the options of the recipe's ``workload``."""
+    """Base of arrival processes: fields are the options of the recipe's ``workload``.
+
+    ``turns``: how many problems are asked one after the other in one chat, each with those before
+    it and their right answers as its history, so that a prefix cache has something to share.
+    """
+
+    turns: int = field(default=1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        at_least_one("turns", self.turns)
+
+    @property
+    def attained(self) -> float | None:
+        """Of a trial that looks for the highest rate under the ``slo``: the share of requests that
+        must keep it. None: the load is served as it is.
+        """
+        return None
 
     @property
     @abstractmethod
@@ -37,13 +54,25 @@ class OpenLoop(Arrival):
     """Requests arrive whether or not earlier ones have ended.
 
     ``concurrency`` caps what is in flight; waiting for a free slot counts as latency.
+    ``find: max_rate_under_slo`` serves the arrivals faster and slower until the highest rate is
+    known, within a factor of 1.09, at which a share of ``attainment`` of the requests keeps the
+    recipe's ``slo``; what is reported is the load at that rate.
     """
 
     concurrency: int | None = None
+    find: Literal["max_rate_under_slo"] | None = None
+    attainment: float = 0.9
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.concurrency is not None:
             at_least_one("concurrency", self.concurrency)
+        if not 0 < self.attainment <= 1:
+            raise ValueError(f"attainment must be above 0 and at most 1, not {self.attainment}")
+
+    @property
+    def attained(self) -> float | None:
+        return self.attainment if self.find else None
 
     @property
     def in_flight(self) -> int | None:

@@ -17,6 +17,7 @@ class Batch(Arrival):
     concurrency: int = 16
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least_one("concurrency", self.concurrency)
 
     @property
@@ -40,6 +41,7 @@ class Closed(Arrival):
     distribution: Literal["exponential", "constant"] = "exponential"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least_one("users", self.users)
         if not 0 <= self.think_time < inf:
             raise ValueError(f"think_time must be at least 0 and finite, not {self.think_time}")

@@ -32,20 +32,21 @@ class Codebook:
         self._open = self._tokenizer.encode(THINK_OPEN, add_special_tokens=False)
         self._close = self._tokenizer.encode(THINK_CLOSE, add_special_tokens=False)
 
-    def prompt(self, text: str, chat: bool = True) -> list[int]:
+    def prompt(self, problem: Problem) -> list[int]:
         """The tokens of ``rendered``; a template says itself which special ones it wants."""
-        rendered, begin = self.rendered(text, chat), self._tokenizer.bos_token
-        templated = chat and bool(self._tokenizer.chat_template)
+        rendered, begin = self.rendered(problem), self._tokenizer.bos_token
+        templated = problem.chat and bool(self._tokenizer.chat_template)
         special = not templated and not (begin and rendered.startswith(begin))
         return list(self._tokenizer.encode(rendered, add_special_tokens=special))
 
-    def rendered(self, text: str, chat: bool = True) -> str:
-        """The chat template around one user message; bare text where there is none or no chat."""
-        if not chat or not self._tokenizer.chat_template:
-            return text
-        message = [{"role": "user", "content": text}]
+    def rendered(self, problem: Problem) -> str:
+        """The chat template around the messages; bare text where there is none or no chat."""
+        if not problem.chat or not self._tokenizer.chat_template:
+            return "\n\n".join(message["content"] for message in problem.messages)
         return str(
-            self._tokenizer.apply_chat_template(message, add_generation_prompt=True, tokenize=False)
+            self._tokenizer.apply_chat_template(
+                problem.messages, add_generation_prompt=True, tokenize=False
+            )
         )
 
     def tokens(self, output: str) -> list[int]:

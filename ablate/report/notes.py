@@ -35,6 +35,11 @@ def _progress(info: RunInfo, arms: Mapping[str, ArmData]) -> Iterator[str]:
         yield "One block only: ratios have no interval. Set blocks to 3 or more to get them."
     if not any(a.replicate for a in info.arms):
         yield "No noise floor: the baseline was not run a second time."
+    if any("max_request_rate" in t.result.counters for a in arms.values() for t in a.good.values()):
+        yield (
+            "Each trial was measured at the highest request rate that kept the bounds of slo "
+            "(workload.find). Arms had different loads: compare rates, not latencies."
+        )
 
 
 def _trials(info: RunInfo, arm: ArmData) -> Iterator[str]:
@@ -61,8 +66,8 @@ def _never_visible(arm: ArmData) -> Iterator[str]:
     hidden = sum(trial.hidden for trial in arm.good.values())
     if hidden:
         yield (
-            f"{arm.info.id}: {hidden} of {asked} requests never got past their reasoning; "
-            "time to first visible token is over the others."
+            f"{arm.info.id}: {hidden} of {asked} requests never showed a visible token (reasoning "
+            "that did not end, or blanks); time to first visible token is over the others."
         )
 
 

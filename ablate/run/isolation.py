@@ -16,6 +16,7 @@ from multiprocessing import forkserver, get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from types import ModuleType
 
 from ablate.plan import Plan, TrialPlan, make_plan
 from ablate.recipe import load_recipe
@@ -34,6 +35,8 @@ class Isolation:
         preload = {name for arm in plan.arms for name in arm.engine.preload}
         self._context.set_forkserver_preload([__name__, *sorted(preload)])
         self._directory = directory
+        # that of an earlier run, in a notebook, has the environment and the modules of that time
+        forkserver._forkserver._stop()  # type: ignore[attr-defined]
         # libraries talk while they are imported; that is for a log, not for the user's terminal
         with _stderr_to(directory.path / "server.log"):
             forkserver.ensure_running()
@@ -51,7 +54,8 @@ class Isolation:
             args=(str(self._directory.path), arm, block, theirs),
             name=f"{arm}-{block}",
         )
-        process.start()
+        with _without_main():
+            process.start()
         theirs.close()
         try:
             ended = _watch(process, mine, time.monotonic() + seconds, on_progress)
@@ -63,6 +67,21 @@ class Isolation:
             result = _post_mortem(trial, files, process.exitcode, None if ended else seconds)
             files.write_result(result)
         return result
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hides the script or notebook that runs ablate from the process that is started meanwhile.
+
+    multiprocessing would execute it again there, and so start the whole run again. A trial needs
+    nothing of it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _watch(

@@ -6,7 +6,7 @@ import gc
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
@@ -20,8 +20,9 @@ from ablate.errors import AblateError, TrialError, says_out_of_memory
 from ablate.models import resolve_model
 from ablate.plan import Arm
 from ablate.plugins import ArmPlugins
-from ablate.run.energy import open_meter
+from ablate.run.energy import Meter, open_meter
 from ablate.run.grading import Asked, Grading
+from ablate.run.search import Served, fastest, planned_rate, serve_at
 from ablate.store import COMPLETIONS, RECORDS, USAGE, LineWriter, TrialDir
 from ablate.types import (
     Completion,
@@ -96,11 +97,7 @@ def _measure(
         gc.collect()
         gc.freeze()  # what is loaded stays: collections during measuring need not look at it
         load_average = os.getloadavg()[0]
-        cpu = session.cpu_seconds
-        meter.begin()
-        counters = session.run(load, writer.completed, writer.sampled) if load.requests else {}
-        energy = meter.end()
-        cpu = _since(cpu, session.cpu_seconds)
+        counters, cpu, energy = _serve(session, arm, load, writer, meter)
         writer.finish()
         evidence: tuple[Evidence, ...] = ()
         if load.requests:
@@ -116,10 +113,40 @@ def _measure(
             load_average=load_average,
             grading_given_up=writer.given_up,
             evidence=evidence,
-            counters=dict(counters),
+            counters=counters,
             info={**session.info, **({"energy": meter.note} if meter.note else {})},
             energy=energy if cpu is not None else {},  # a server elsewhere: not this machine's
         )
+
+
+def _serve(
+    session: Session, arm: Arm, load: Load, writer: _Writer, meter: Meter
+) -> tuple[dict[str, float], float | None, Mapping[str, float]]:
+    """Serve the load, as fast as it is planned or may be; its counters, CPU seconds and energy.
+
+    A search has no energy: the meter does not tell the rate that was found from those tried.
+    """
+    if not load.requests:
+        return {}, None, {}
+    attainment = arm.arrival.attained
+    if attainment is None:
+        before = session.cpu_seconds
+        meter.begin()
+        counters = session.run(load, writer.completed, writer.sampled)
+        energy = meter.end()
+        return dict(counters), _since(before, session.cpu_seconds), energy
+
+    def serve(speed: float) -> Served:
+        writer.says(f"searching at {speed:.3g} times the rate")
+        return serve_at(session, load, speed, arm.recipe.slo)
+
+    found = fastest(serve, attainment)
+    for completion in found.completions:
+        writer.completed(completion)
+    for usage in found.usage:
+        writer.sampled(usage)
+    counted = {**found.counters, "max_request_rate": planned_rate(load) * found.speed}
+    return counted, found.cpu, {}
 
 
 def _since(before: float | None, after: float | None) -> float | None:

@@ -92,7 +92,7 @@ class VllmSession(Session):
         on_usage: Callable[[Usage], None],
     ) -> Mapping[str, float]:
         asked = {request.id: request.problem for request in load.requests}
-        prompts = {i: self._codebook.prompt(p.prompt, p.chat) for i, p in asked.items()}
+        prompts = {i: self._codebook.prompt(p) for i, p in asked.items()}
         self._check_lengths(list(asked.values()), list(prompts.values()))
         self._send(run=self.asked(load, prompts))
         for message in self._messages():

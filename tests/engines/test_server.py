@@ -54,7 +54,7 @@ def test_tokens_and_their_times_however_a_server_counts(
 def test_a_known_server_is_recognized_by_what_it_calls_itself(tmp_path: Path) -> None:
     with attached(tmp_path) as session:
         done, usage, counters = served(session, load())
-        prompts = [len(Codebook(MODEL).prompt(r.problem.prompt)) for r in load().requests]
+        prompts = [len(Codebook(MODEL).prompt(r.problem)) for r in load().requests]
         assert [c.prompt_tokens for c in done] == prompts
         assert all("<think>" in c.text and c.text.endswith("19") for c in done)
         prompt = sum(c.prompt_tokens for c in done)

@@ -9,6 +9,7 @@ import pytest
 from ablate.engines.text import Codebook
 from ablate.models import ModelConfig, resolve_model
 from ablate.thinking import visible_text
+from ablate.types import Problem
 
 SPEC = resolve_model(ModelConfig("tiny-reasoner"))
 
@@ -51,7 +52,7 @@ def test_the_end_token_is_not_a_visible_answer(codebook: Codebook) -> None:
 
 
 def test_prompts_carry_the_chat_template(codebook: Codebook) -> None:
-    ids = codebook.prompt("What is 1 + 1?")
+    ids = codebook.prompt(Problem("", "", "What is 1 + 1?", ""))
     text = str(codebook._tokenizer.decode(ids))
     assert "What is 1 + 1?" in text
     assert text.rstrip().endswith("assistant")

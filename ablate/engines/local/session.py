@@ -100,7 +100,7 @@ class LocalSession(Session):
         on_usage: Callable[[Usage], None],
     ) -> Mapping[str, float]:
         asked = [request.problem for request in load.requests]
-        prompts = [self._parts.codebook.prompt(p.prompt, p.chat) for p in asked]
+        prompts = [self._parts.codebook.prompt(problem) for problem in asked]
         self._check_lengths(asked, prompts)
         before = counters(self._parts)
         loop = Loop(self._parts, WallClock(), self._context.sampling, on_completion, on_usage)

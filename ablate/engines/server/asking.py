@@ -126,13 +126,13 @@ class Asker:
         return {self.dialect.stop_ids: sorted(self.codebook.stop_ids)}
 
     def _prompt(self, request: Request) -> dict[str, Any]:
-        text, chat = request.problem.prompt, request.problem.chat
+        problem = request.problem
         if self._endpoint(request) == "chat":
-            return {"messages": [{"role": "user", "content": text}]}
+            return {"messages": problem.messages}
         if self.codebook is None:
-            return {"prompt": text}
-        self.prompts[request.id] = ids = self.codebook.prompt(text, chat)
-        return {"prompt": ids if self.dialect.token_prompts else self.codebook.rendered(text, chat)}
+            return {"prompt": problem.prompt}
+        self.prompts[request.id] = ids = self.codebook.prompt(problem)
+        return {"prompt": ids if self.dialect.token_prompts else self.codebook.rendered(problem)}
 
     def completion(self, stream: Stream, request: Request) -> Completion:
         """What a stream said of its request. Raises ServerError if that makes no sense."""
@@ -164,7 +164,7 @@ class Asker:
         if reply.prompt_tokens is not None:
             return reply.prompt_tokens
         if prompt is None and self.codebook is not None:
-            prompt = self.codebook.prompt(request.problem.prompt, request.problem.chat)
+            prompt = self.codebook.prompt(request.problem)
         return len(prompt or ())
 
     def _check_prompt(self, reply: Reply, prompt: list[int] | None, request: Request) -> None:
@@ -187,5 +187,5 @@ class Asker:
     def _opened(self, request: Request) -> bool:
         if self.codebook is None:
             return False
-        tail = self.codebook.rendered(request.problem.prompt, request.problem.chat)[-40:]
+        tail = self.codebook.rendered(request.problem)[-40:]
         return THINK_OPEN in tail.rpartition(THINK_CLOSE)[2]

@@ -1,7 +1,7 @@
-"""A process that grades answers: ``python -m ablate.run.grader FD``, started by ``grading``.
+"""A process that grades answers: ``python -m ablate.grading.worker FD PRIORITY``.
 
-It grades in its main thread, where graders may set alarms, and yields to everything else on the
-machine, unless it is told ``busy``: the engine that is being measured comes first.
+It grades in its main thread, where graders may set alarms. At priority ``idle`` it yields to
+everything else on the machine: the engine that is being measured comes first.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import sys
 import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
-from ablate.domains.base import Domain
 from ablate.types import FinishReason, Grade, Problem
+
+if TYPE_CHECKING:
+    from ablate.domains.base import Domain
 
 MEMORY = 8 << 30  # bytes of address space, also of what it starts
 
-Task = tuple[Domain, Problem, str, FinishReason]
 Answer = Grade | TimeoutError | str
 """A grade, that time ran out, or what the grader raised."""
 

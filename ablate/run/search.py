@@ -1,0 +1,116 @@
+"""The highest rate of requests at which enough of them keep the recipe's bounds on latency.
+
+Every rate is tried with the same requests in the same pattern of arrivals, faster or slower, so
+arms of a block differ in nothing else. Rates are doubled or halved until one keeps the bounds and
+its double does not, and then narrowed down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ablate.engines.base import Session
+from ablate.errors import TrialError
+from ablate.types import Completion, Load, Usage
+
+MOST_DOUBLINGS = 8
+BISECTIONS = 3  # from a factor of 2 to one of 1.09
+NAMES = {"ttft": "ttft", "tpot": "tpot", "e2e_latency": "e2el"}  # bound -> latency
+
+
+@dataclass(frozen=True)
+class Served:
+    """What came of a load that was served ``speed`` times as fast as it was planned."""
+
+    speed: float
+    completions: tuple[Completion, ...]
+    usage: tuple[Usage, ...]
+    counters: Mapping[str, float]
+    cpu: float | None
+    share_within: float
+
+
+Serve = Callable[[float], Served]
+"""Serves the load at a speed."""
+
+
+def hastened(load: Load, speed: float) -> Load:
+    """The load with its arrivals ``speed`` times as fast."""
+    requests = tuple(
+        replace(request, arrival=(request.arrival or 0.0) / speed) for request in load.requests
+    )
+    return replace(load, requests=requests)
+
+
+def planned_rate(load: Load) -> float:
+    """Requests per second of an open loop, as its arrivals are planned."""
+    last = max(request.arrival or 0.0 for request in load.requests)
+    return len(load.requests) / last if last else 0.0
+
+
+def serve_at(session: Session, load: Load, speed: float, slo: Mapping[str, float]) -> Served:
+    """What comes of a load at a speed."""
+    done: list[Completion] = []
+    usage: list[Usage] = []
+    before = session.cpu_seconds
+    counters = dict(session.run(hastened(load, speed), done.append, usage.append))
+    after = session.cpu_seconds
+    cpu = None if before is None or after is None else after - before
+    return Served(speed, tuple(done), tuple(usage), counters, cpu, share_within(done, slo))
+
+
+def share_within(completions: Sequence[Completion], slo: Mapping[str, float]) -> float:
+    """The share of requests that kept every bound; one that does not apply is kept."""
+    from ablate.metrics import latency  # numpy, which planning does without
+
+    kept = [
+        all((found := latency(NAMES[n], done)) is None or found <= most for n, most in slo.items())
+        for done in completions
+    ]
+    return sum(kept) / len(kept) if kept else 0.0
+
+
+def fastest(serve: Serve, attainment: float) -> Served:
+    """The fastest load of which a share of ``attainment`` kept the bounds.
+
+    Raises TrialError if none did, not even at a small part of the planned rate.
+    """
+    first = serve(1.0)
+    if first.share_within < attainment:
+        return _between(serve, *_slower(serve, first, attainment), attainment)
+    kept, failed = _faster(serve, first, attainment)
+    return kept if failed is None else _between(serve, kept, failed, attainment)
+
+
+def _faster(serve: Serve, kept: Served, attainment: float) -> tuple[Served, Served | None]:
+    """The fastest that keeps the bounds and the first that does not, if there is one."""
+    for _ in range(MOST_DOUBLINGS):
+        tried = serve(kept.speed * 2)
+        if tried.share_within < attainment:
+            return kept, tried
+        kept = tried
+    return kept, None
+
+
+def _slower(serve: Serve, failed: Served, attainment: float) -> tuple[Served, Served]:
+    """The first that keeps the bounds and the slowest that does not."""
+    for _ in range(MOST_DOUBLINGS):
+        tried = serve(failed.speed / 2)
+        if tried.share_within >= attainment:
+            return tried, failed
+        failed = tried
+    raise TrialError(
+        f"even at {failed.speed:g} times the workload's rate only {failed.share_within:.0%} of the "
+        f"requests kept the bounds of slo, and {attainment:.0%} are wanted"
+    )
+
+
+def _between(serve: Serve, kept: Served, failed: Served, attainment: float) -> Served:
+    for _ in range(BISECTIONS):
+        tried = serve((kept.speed * failed.speed) ** 0.5)
+        if tried.share_within >= attainment:
+            kept = tried
+        else:
+            failed = tried
+    return kept
