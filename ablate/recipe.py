@@ -32,8 +32,9 @@ class Recipe:
     ``domains`` and ``workload`` options are still unvalidated here.
     ``factors``: factor -> its levels, each a mapping of plugin -> options, or ``set`` -> keys.
     ``slo``: seconds. ``timeout``: seconds a trial may take. ``warmup``: requests run before
-    measuring. ``floor``: repeat the baseline for the noise floor. ``executor``: (name, options);
-    where trials run is no part of what a recipe measures. ``base``: the recipe's folder.
+    measuring. ``floor``: repeat the baseline for the noise floor. ``price``: of an hour of the
+    machine. ``executor``: (name, options); where trials run is no part of what a recipe measures.
+    ``base``: the recipe's folder.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Recipe:
     timeout: float = 3600.0
     floor: bool = True
     margins: Mapping[str, float] = field(default_factory=dict)
+    price: float | None = None
     slo: Mapping[str, float] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     executor: tuple[str, Mapping[str, Any]] = field(default=("local", {}), compare=False)
@@ -117,6 +119,7 @@ def parse(tree: Mapping[str, Any], base: Path) -> tuple[Recipe | None, list[str]
         timeout=timeout,
         floor=keys.floor,
         margins=keys.margins,
+        price=keys.price,
         slo=slo,
         claims=claims,
         executor=executor,
@@ -155,6 +158,9 @@ def value_problems(recipe: Recipe) -> list[str]:
         "domains: at least one domain is needed": recipe.domains,
         **{_unknown("margins", m, MARGINS): m in MARGINS for m in recipe.margins},
         **{_least(f"margins.{m}", 0, v): 0 <= v < math.inf for m, v in recipe.margins.items()},
+        f"price: must be more than 0 and finite, got {recipe.price}": (
+            recipe.price is None or 0 < recipe.price < math.inf
+        ),
         **{_unknown("slo", s, SLO): s in SLO for s in recipe.slo},
     }
     wrong = [sentence for sentence, holds in rules.items() if not holds]

@@ -86,6 +86,11 @@ class Keys:
         "memory that does not matter (`0.05` unless given).",
         default_factory=dict,
     )
+    price: float | None = _key(
+        "What an hour of the machine costs, in any currency: reports then say what a million "
+        "output tokens and a right answer cost. A level may set another.",
+        default=None,
+    )
     slo: Any = _key(
         f"Latency bounds, by metric: {', '.join(f'`{s}`' for s in SLO)}; seconds, or `200ms`.",
         default=None,

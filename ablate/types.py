@@ -276,7 +276,8 @@ class TrialResult:
     ``counters`` are the engine's totals over the measured part; ``info`` is what the engine says of
     itself (threads, dtype, kernels). ``resumed``: some records come from an earlier, interrupted
     try, so the trial counts for accuracy and not for speed. ``grading_given_up``: answers that
-    could not be graded in time.
+    could not be graded in time. ``energy``: joules taken while measuring, by what took them
+    (``gpu0``, ``cpu0``, ``dram0``); empty where nothing can be read.
     """
 
     arm: str
@@ -295,6 +296,7 @@ class TrialResult:
     evidence: tuple[Evidence, ...] = ()
     counters: Mapping[str, float] = field(default_factory=dict)
     info: Mapping[str, str] = field(default_factory=dict)
+    energy: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -366,7 +368,8 @@ class RunInfo:
     ``slo``: bounds in seconds by metric (``ttft``, ``tpot``, ``e2e_latency``). ``margins``: the
     largest loss still accepted, by metric. ``claims``: the recipe's statements to be tested.
     ``sampling``: how tokens were drawn, empty where that is not known. ``statements``: how domains
-    asked and graded, by domain, in their own words.
+    asked and graded, by domain, in their own words. ``price``: of an hour of the machine, in the
+    user's currency; a level may set another.
     """
 
     name: str
@@ -384,6 +387,7 @@ class RunInfo:
     claims: tuple[Claim, ...] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
     statements: Mapping[str, str] = field(default_factory=dict)
+    price: float | None = None
 
     @property
     def baseline(self) -> ArmInfo:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,37 +17,8 @@ from ablate.metrics import (
     measure,
     time_mean,
 )
-from ablate.types import Completion, Outcome, Record, Trial, TrialResult, Usage
-
-
-def record(
-    *times: float,
-    arrival: float = 0.0,
-    visible: float | None = None,
-    domain: str = "logic",
-    outcome: Outcome = "correct",
-    **more: Any,
-) -> Record:
-    fields: dict[str, Any] = {
-        "request_id": "r",
-        "text": "",
-        "prompt_tokens": 10,
-        "output_tokens": len(times),
-        "thinking_tokens": len(times) // 2,
-        "arrival": arrival,
-        "dispatched": arrival,
-        "finished": times[-1] if times else arrival,
-        "token_times": times,
-        "first_visible": visible,
-        "finish_reason": "stop",
-    }
-    return Record(Completion(**fields | more), domain, "p", 0, None, outcome, None, "")
-
-
-def trial(*records: Record, usage: tuple[Usage, ...] = (), **result: Any) -> Trial:
-    fields: dict[str, Any] = {"arm": "a", "block": 0, "status": "ok", "running_time": 4.0}
-    return Trial(TrialResult(**fields | result), records, usage)
-
+from ablate.types import Usage
+from tests.records import record, trial
 
 TWO = (
     record(1.0, 1.5, 2.5, arrival=0.5, visible=2.5, dispatched=0.75),
@@ -201,7 +171,8 @@ def test_resumed_trial_has_answers_and_no_speed() -> None:
     usage = (Usage(0.0, 1, 0, 5, 50, 50, 100),)
     found = measure(trial(*TWO, resumed=True, usage=usage, weight_bytes=9)).all
     known = {name for name, value in found.items() if value is not None}
-    assert known == {m.name for m in METRICS if not m.timed}
+    difficulty = {"difficulty_length_correlation", "tokens_per_difficulty"}  # two domains
+    assert known == {m.name for m in METRICS if not m.timed} - difficulty
     assert found["accuracy"] == 0.5
     by_domain = measure(trial(*TWO, resumed=True)).domains["logic"]
     assert by_domain["accuracy"] == 1

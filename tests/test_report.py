@@ -19,6 +19,7 @@ from rich.console import Console
 
 from ablate.errors import AblateError
 from ablate.report import print_report, write_report
+from ablate.report.behaviours.sheets import behaviour_sheets
 from ablate.report.markdown import table, to_markdown
 from ablate.report.reference import reference
 from ablate.report.results import build_results
@@ -379,12 +380,13 @@ def test_wide_sheet_is_split_by_columns(results: dict[str, Any]) -> None:
 def test_markdown_tables_are_well_formed(results: dict[str, Any]) -> None:
     text = to_markdown(results)
     blocks = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
-    assert len(blocks) == len(sheets(results)) + 3  # verdicts, flips, recipe
+    tables = [*sheets(results), *behaviour_sheets(results)]
+    assert len(blocks) == len(tables) + 3  # verdicts, flips, recipe
     for block in blocks:
         bars = [len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()]
         assert len(set(bars)) == 1
         assert set(block.splitlines()[1]) <= set("| -")
-    assert text.count("\n\n*") >= len(sheets(results))
+    assert text.count("\n\n*") >= len(tables)
     assert "# awq\\|spec" in text
 
 
@@ -452,6 +454,10 @@ def test_words_agree_with_numbers() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
+        ("cost_per_correct", 0.000345678, "0.000346"),
+        ("cost_per_correct", 3.45678, "3.46"),
+        ("tail_requests", 3.0, "3"),
+        ("tail_requests", 2.5, "2.50"),
         ("output_throughput", 1234.6, "1,235 tok/s"),
         ("weight_bytes", 13_600_000, "13.6 MB"),
         ("weight_bytes", 12, "12 B"),

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ablate.metrics import find_tail
 from ablate.report.html import write_html
 from ablate.report.html.chart import label, quantiles, ratio_axis
 from ablate.report.html.difficulty import levels
@@ -27,7 +28,6 @@ from ablate.report.html.flips import MOST_TEXT, find_flips, shorten
 from ablate.report.html.lines import extremes
 from ablate.report.html.page import to_html
 from ablate.report.html.scatter import Point, front
-from ablate.report.html.timeline import find_tail
 from ablate.report.html.views import collect
 from ablate.report.results import build_results
 from ablate.report.words import TIMES

@@ -32,9 +32,9 @@ def added_metrics(installed: Installed) -> dict[str, TrialMetric]:
     return {name: cls() for name, cls in registry.all("metric").items()}
 
 
-def measure_with(trial: Trial, added: Added) -> Measured:
+def measure_with(trial: Trial, added: Added, price: float | None = None) -> Measured:
     """Every metric of one trial, the built-in ones first; a failed trial has none."""
-    found = measure(trial)
+    found = measure(trial, price)
     if trial.result.status == "failed" or not added:
         return found
     return Measured(

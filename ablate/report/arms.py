@@ -63,8 +63,10 @@ def collect(info: RunInfo, trials: Iterable[Trial], added: Added = NONE) -> dict
     """
     keys = Keys()
     ended: dict[str, dict[int, TrialData]] = {arm.id: {} for arm in info.arms}
+    price = {arm.id: arm.settings.get("price", info.price) for arm in info.arms}
     for trial in trials:
-        ended[trial.result.arm][trial.result.block] = reduce(trial, keys, added)
+        name = trial.result.arm
+        ended[name][trial.result.block] = reduce(trial, keys, added, price[name])
     return {arm.id: ArmData(arm, ended[arm.id], keys) for arm in info.arms}
 
 

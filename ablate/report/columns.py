@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.metrics import Values
+from ablate.metrics import Stragglers, Values, stragglers, tail_of
 from ablate.report.added import NONE, Added, measure_with
 from ablate.stats import Floats, Ints, Key
 from ablate.types import Outcome, Trial, TrialResult
@@ -65,7 +65,8 @@ class Keys:
 class TrialData:
     """One trial. Columns have one entry an answer; times are seconds, NaN where there is none.
 
-    ``ttft`` counts from the arrival, ``decode`` from the first token to the end.
+    ``ttft`` counts from the arrival, ``decode`` from the first token to the end, ``service`` from
+    the dispatch to the end.
     """
 
     result: TrialResult
@@ -81,6 +82,9 @@ class TrialData:
     e2e: Floats
     ttft: Floats
     decode: Floats
+    service: Floats
+    difficulty: Floats
+    stragglers: Stragglers
 
     @property
     def correct(self) -> NDArray[np.bool_]:
@@ -99,13 +103,13 @@ class TrialData:
         return here
 
 
-def reduce(trial: Trial, keys: Keys, added: Added = NONE) -> TrialData:
-    """The columns and metrics of one trial; a failed one has none."""
+def reduce(trial: Trial, keys: Keys, added: Added = NONE, price: float | None = None) -> TrialData:
+    """The columns and metrics of one trial; a failed one has none. ``price``: of an hour."""
     good = trial.result.status == "ok"
     records = trial.records if good else ()
     done = [r.completion for r in records]
     first = [c.token_times[0] if c.token_times else None for c in done]
-    metrics, domains = measure_with(trial, added)
+    metrics, domains = measure_with(trial, added, price)
     return TrialData(
         result=trial.result,
         answers=len(trial.records),
@@ -124,6 +128,9 @@ def reduce(trial: Trial, keys: Keys, added: Added = NONE) -> TrialData:
         decode=_floats(
             c.finished - t if t is not None else None for t, c in zip(first, done, strict=True)
         ),
+        service=_floats(c.finished - c.dispatched for c in done),
+        difficulty=_floats(r.difficulty for r in records),
+        stragglers=Stragglers() if trial.result.resumed else stragglers(records, tail_of(records)),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ablate.report import words
+from ablate.report.behaviours.sheets import behaviour_sheets
 from ablate.report.cells import Cell, Sheet
 from ablate.report.lists import evidence_lines, failure_lines
 from ablate.report.sheets import sheets
@@ -42,6 +43,7 @@ def to_markdown(results: Mapping[str, Any]) -> str:
         *_section("Claims", _bullets(claim_lines(results))),
         *_section("Read with care", _bullets(results["notes"])),
         *(part for sheet in sheets(results) for part in _sheet(sheet)),
+        *(part for sheet in behaviour_sheets(results) for part in _sheet(sheet)),
         *_section("Answers that changed", _flips(results)),
         *_section("Said to change no answer", _bullets(lossless_lines(results))),
         *_section("What each optimization did", _bullets(evidence_lines(results))),

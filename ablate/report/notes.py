@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from ablate.report.arms import ArmData
+from ablate.report.load_notes import load_notes
 from ablate.types import RunInfo
 
 CPU_DROP = 0.8
@@ -19,9 +20,10 @@ def notes(info: RunInfo, arms: Mapping[str, ArmData], contrasts: Iterable[Any]) 
     for arm in arms.values():
         found += _trials(info, arm)
     found += _disturbed(arms.values())
-    for entry in contrasts:
+    compared = list(contrasts)
+    for entry in compared:
         found += _pairing(entry)
-    return found
+    return [*found, *load_notes(arms, compared)]
 
 
 def _progress(info: RunInfo, arms: Mapping[str, ArmData]) -> Iterator[str]:

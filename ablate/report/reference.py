@@ -16,7 +16,7 @@ def reference() -> str:
     return f"""\
 # Metrics
 
-Printed from `ablate/metrics.py` by `python -m ablate.report.reference`; change them there.
+Printed from `ablate/metrics/` by `python -m ablate.report.reference`; change them there.
 
 Every trial (one arm in one block) gives these numbers; `results.json` holds them per block, and
 as means over blocks under `summary`. Names follow vLLM's benchmark results where it has them.
@@ -25,8 +25,9 @@ as means over blocks under `summary`. Names follow vLLM's benchmark results wher
 - A number that cannot be had is null. Percentiles are null with too few samples ({least}): about
   6.5 samples must lie beyond a percentile for it to mean anything.
 - Percentiles interpolate linearly between samples, as NumPy and vLLM do.
+- Where no source is given, the definition is our own.
 - A failed trial has no metrics. A resumed trial has only those marked "always".
-- Means over time weigh each telemetry sample by how long it held.
+- Means over time weigh each telemetry sample by how long it held; so do standard deviations.
 
 | name | unit | better | definition | by domain | resumed trial | source |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -10,6 +10,7 @@ from typing import Any
 from ablate.report import agreement
 from ablate.report.added import NONE, Added, definitions
 from ablate.report.arms import ArmData, baseline_id, collect, describe
+from ablate.report.behaviours import behaviours
 from ablate.report.claims import judge_claims
 from ablate.report.contrasts import contrast, open_loop
 from ablate.report.drift import drift, drift_notes
@@ -62,6 +63,7 @@ def build_results(info: RunInfo, trials: Iterable[Trial], added: Added = NONE) -
             **_agreement(info, arms, baseline),
             "goodput": goodput(arms, name, info),
             "pareto": pareto(arms, speed_metric(workload, None)),
+            "behaviours": behaviours(info, arms, floor, found),
             "drift": moved,
             "failures": [f for arm in arms.values() for f in _failures(arm)],
             "notes": [*notes(info, arms, found), *unshown(measured), *drift_notes(moved)],

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ablate.report.behaviours.late import late_line
 from ablate.report.cells import Cell, Mood, Sheet
 from ablate.report.lists import evidence_lines, failure_lines
 from ablate.report.sheets import sheets
@@ -35,6 +36,7 @@ def print_tables(results: Mapping[str, Any], console: Console) -> None:
     _print_sheets(sheets(results), console)
     _print_list("Said to change no answer", lossless_lines(results), console)
     _print_list("What each optimization did", evidence_lines(results), console)
+    _print_list("Stragglers", late_line(results), console)
     _print_list("Failed trials", failure_lines(results), console)
     _print_list("Read with care", results["notes"], console)
 

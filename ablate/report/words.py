@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import floor, log10
 from typing import Any
 
 from ablate.metrics import NAMES
@@ -18,6 +19,8 @@ _DIRECTIONS: Mapping[str, tuple[str, str]] = {
     "ms": ("slower", "faster"),
 }
 """Unit -> what a ratio above one means, and what a ratio below one means."""
+_COUNTS = ("requests", "times", "steps")
+_SMALL = ("money", "J", "J/token")
 
 
 def quantity(name: str, value: float | None) -> str:
@@ -29,6 +32,10 @@ def quantity(name: str, value: float | None) -> str:
         return percent(value)
     if unit == "bytes":
         return _bytes(value)
+    if unit in _COUNTS and value == int(value):
+        return f"{value:,.0f}"
+    if unit in _SMALL and 0 < value < 0.1:
+        return f"{value:.{2 - floor(log10(value))}f}"
     if unit == "ms" and value >= 10_000:
         return f"{digits(value / 1e3)} s"
     return f"{digits(value)} {unit}" if unit in _DIRECTIONS else digits(value)

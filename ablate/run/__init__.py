@@ -108,6 +108,7 @@ def _info(plan: Plan) -> RunInfo:
         requests_per_trial=len(build_load(plan.arms[0], 0).requests),
         margins=recipe.margins,
         slo=recipe.slo,
+        price=recipe.price,
         statements=_statements(plan),
         environment={**environment(), "executor": recipe.executor[0]},
     )

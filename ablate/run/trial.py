@@ -6,8 +6,8 @@ import gc
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from threading import Lock
@@ -20,6 +20,7 @@ from ablate.errors import AblateError, TrialError, says_out_of_memory
 from ablate.models import resolve_model
 from ablate.plan import Arm
 from ablate.plugins import ArmPlugins
+from ablate.run.energy import Meter, open_meter
 from ablate.run.grading import Asked, Grading
 from ablate.run.search import Served, fastest, planned_rate, serve_at
 from ablate.store import COMPLETIONS, RECORDS, USAGE, LineWriter, TrialDir
@@ -83,9 +84,12 @@ def _measure(
     blank: TrialResult,
 ) -> TrialResult:
     writer.says("loading")
-    began = time.perf_counter()
     plugins = ArmPlugins(arm.plugins)
-    with closing(arm.engine.open(_context(arm, plugins, load, directory))) as session:
+    with ExitStack() as stack:
+        meter = stack.enter_context(open_meter())
+        began = time.perf_counter()
+        opened = arm.engine.open(_context(arm, plugins, load, directory))
+        session = stack.enter_context(closing(opened))
         load_seconds = time.perf_counter() - began
         writer.says("warming up")
         _warm_up(session, arm, load)
@@ -93,7 +97,7 @@ def _measure(
         gc.collect()
         gc.freeze()  # what is loaded stays: collections during measuring need not look at it
         load_average = os.getloadavg()[0]
-        counters, cpu = _serve(session, arm, load, writer)
+        counters, cpu, energy = _serve(session, arm, load, writer, meter)
         writer.finish()
         evidence: tuple[Evidence, ...] = ()
         if load.requests:
@@ -110,21 +114,27 @@ def _measure(
             grading_given_up=writer.given_up,
             evidence=evidence,
             counters=counters,
-            info=dict(session.info),
+            info={**session.info, **({"energy": meter.note} if meter.note else {})},
+            energy=energy if cpu is not None else {},  # a server elsewhere: not this machine's
         )
 
 
 def _serve(
-    session: Session, arm: Arm, load: Load, writer: _Writer
-) -> tuple[dict[str, float], float | None]:
-    """Serve the load, as fast as it is planned or may be; the counters and CPU seconds of it."""
+    session: Session, arm: Arm, load: Load, writer: _Writer, meter: Meter
+) -> tuple[dict[str, float], float | None, Mapping[str, float]]:
+    """Serve the load, as fast as it is planned or may be; its counters, CPU seconds and energy.
+
+    A search has no energy: the meter does not tell the rate that was found from those tried.
+    """
     if not load.requests:
-        return {}, None
+        return {}, None, {}
     attainment = arm.arrival.attained
     if attainment is None:
         before = session.cpu_seconds
+        meter.begin()
         counters = session.run(load, writer.completed, writer.sampled)
-        return dict(counters), _since(before, session.cpu_seconds)
+        energy = meter.end()
+        return dict(counters), _since(before, session.cpu_seconds), energy
 
     def serve(speed: float) -> Served:
         writer.says(f"searching at {speed:.3g} times the rate")
@@ -135,7 +145,8 @@ def _serve(
         writer.completed(completion)
     for usage in found.usage:
         writer.sampled(usage)
-    return {**found.counters, "max_request_rate": planned_rate(load) * found.speed}, found.cpu
+    counted = {**found.counters, "max_request_rate": planned_rate(load) * found.speed}
+    return counted, found.cpu, {}
 
 
 def _since(before: float | None, after: float | None) -> float | None:

@@ -18,6 +18,8 @@ from ablate.stats.accuracy import (
     wilson,
 )
 from ablate.stats.agreement import Flips, excess, flip_shares, flips
+from ablate.stats.association import spearman, theil_sen
+from ablate.stats.budget import Knee, knee
 from ablate.stats.decompose import decompose
 from ablate.stats.design import (
     Comparison,
@@ -44,6 +46,7 @@ __all__ = [
     "Floats",
     "Ints",
     "Key",
+    "Knee",
     "MIN_CHANGED",
     "Pairs",
     "Setting",
@@ -62,6 +65,7 @@ __all__ = [
     "holm",
     "interactions",
     "level_name",
+    "knee",
     "levels_of",
     "main_effects",
     "majority_at_k",
@@ -76,9 +80,11 @@ __all__ = [
     "ratio_p",
     "scores",
     "sign_flip",
+    "spearman",
     "spread",
     "t_quantile",
     "tango_interval",
+    "theil_sen",
     "unpaired_ratio",
     "wilson",
     "z_quantile",

@@ -1,4 +1,4 @@
-"""Charts with a line an arm: latency distributions, KV use, accuracy against a token budget."""
+"""Charts with a line an arm: latency distributions and KV use."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _latency_figure(views: Sequence[ArmView], name: str, domain: str | None) -> 
         f"Numbers beside the names: medians. Requests of all counted blocks, up to {most:,} an arm"
     )
     note += f"; lines drawn through {POINTS} of them." if most > POINTS else "."
-    return _chart(
+    return line_chart(
         lines,
         f"{unit}: %{{x}}<br>%{{y:.1%}} of requests",
         note,
@@ -107,42 +107,6 @@ def _seconds(view: ArmView, name: str, domain: str | None) -> Floats:
 
 def _half(values: Floats) -> float:
     return float(np.median(values))
-
-
-def budget(views: Sequence[ArmView], domains: Sequence[str]) -> Chart | None:
-    """The share of answers that were right within so many output tokens."""
-    places = [None, *domains] if len(domains) > 1 else [None]
-    figures = {
-        domain or "all domains": figure
-        for domain in places
-        if (figure := _budget_figure(views, domain))
-    }
-    return one_menu("budget", "Accuracy against the token budget", "Domain", figures)
-
-
-def _budget_figure(views: Sequence[ArmView], domain: str | None) -> Figure | None:
-    lines: list[Line] = []
-    for view in views:
-        here = view.requests.of(domain)
-        asked, longest = int(here.sum()), view.requests.tokens[here]
-        if not asked:
-            continue
-        lengths = view.requests.tokens[here & view.requests.correct]
-        final = lengths.size / asked
-        x, y = quantiles(lengths, POINTS) if lengths.size else ([], [])
-        heights = [0.0, *(0.0 if s is None else s * final for s in y), final]
-        ends = [0.0, *x, float(longest.max())]
-        lines.append((view, ends, rounded(heights), words.percent(final)))
-    if not lines:
-        return None
-    lines.sort(key=lambda line: -(line[2][-1] or 0))
-    return _chart(
-        lines,
-        "within %{x:,.0f} tokens: %{y:.1%} right",
-        "Numbers beside the names: with the budget of the run.",
-        xaxis=titled("Output tokens allowed", rangemode="tozero"),
-        yaxis=titled("Share of right answers", rangemode="tozero", tickformat=".0%"),
-    )
 
 
 _SERIES: Mapping[str, tuple[str, Callable[[Usage], float | None]]] = {
@@ -185,7 +149,7 @@ def _usage_figure(
     note = "Numbers beside the names: peaks. The first undisturbed block of each arm"
     note += "; of every stretch of time its least and its most are drawn." if thinned else "."
     form = ".0%" if not unit else None
-    return _chart(
+    return line_chart(
         [line for _, line in lines],
         f"at %{{x:.2f}} s: %{{y{':.1%' if not unit else ':,.4~g'}}} {unit}",
         note,
@@ -206,7 +170,10 @@ def extremes(values: Floats, parts: int) -> list[int]:
     return sorted(found)
 
 
-def _chart(lines: Iterable[Line], hover: str, note: str, shape: str = "hv", **axes: Any) -> Figure:
+def line_chart(
+    lines: Iterable[Line], hover: str, note: str, shape: str = "hv", **axes: Any
+) -> Figure:
+    """Lines with their key at the right."""
     drawn = list(lines)
     traces = [
         {

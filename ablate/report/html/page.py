@@ -13,12 +13,14 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from ablate.report.behaviours.sheets import behaviour_sheets
 from ablate.report.html import tables, verdicts
+from ablate.report.html.budget import budget, knees_of
 from ablate.report.html.chart import Chart
 from ablate.report.html.difficulty import difficulty
 from ablate.report.html.flips import find_flips
 from ablate.report.html.forest import forest
-from ablate.report.html.lines import budget, kv_use, latency
+from ablate.report.html.lines import kv_use, latency
 from ablate.report.html.palette import styles
 from ablate.report.html.scatter import scatter
 from ablate.report.html.timeline import timelines
@@ -42,7 +44,7 @@ def to_html(results: Mapping[str, Any], info: RunInfo, trials: Iterable[Trial]) 
         "latency": latency(views, domains),
         "timeline": timelines(views),
         "kv": kv_use(views),
-        "budget": budget(views, domains),
+        "budget": budget(views, domains, knees_of(results)),
         "difficulty": difficulty(views, domains),
     }
     scripts = {"plotly": get_plotlyjs(), "page": _asset("report.js")}
@@ -63,7 +65,7 @@ def to_html(results: Mapping[str, Any], info: RunInfo, trials: Iterable[Trial]) 
         costs=tables.costs(results),
         heat=tables.heat_map(results),
         interactions=tables.interactions(results),
-        sheets=[tables.of_sheet(sheet) for sheet in sheets(results)],
+        sheets=[tables.of_sheet(s) for s in [*sheets(results), *behaviour_sheets(results)]],
         flips=find_flips(views, results["baseline"]),
         evidence=evidence_lines(results),
         failures=failure_lines(results),

@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ablate.metrics import Tail, Window, find_tail, steady_of
 from ablate.report import words
 from ablate.report.html.chart import Chart, Figure, figure, label, one_menu, rounded, titled
 from ablate.report.html.lines import extremes
 from ablate.report.html.views import ArmView, Floats, Timeline
 
 MOST_BARS = 240
-TAIL = 4
-"""The tail begins when fewer than the peak / 4 requests are under way for good."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tail:
-    """The end of a trial that a few requests hold up. ``late`` marks them; ``start`` is seconds.
-
-    ``times`` and ``running`` are the requests under way over time.
-    """
-
-    times: Floats
-    running: Floats
-    peak: int
-    start: float | None
-    late: np.ndarray[Any, np.dtype[np.bool_]]
-
-
-def find_tail(arrival: Floats, finished: Floats) -> Tail:
-    """When fewer than a quarter of the most that were under way at once remain, for good."""
-    moments = np.concatenate([arrival, finished])
-    steps = np.concatenate([np.ones(arrival.size), -np.ones(finished.size)])
-    order = np.lexsort((steps, moments))  # who leaves makes room for who comes at that moment
-    times, running = moments[order], np.cumsum(steps[order])
-    peak = int(running.max(initial=0))
-    busy = np.flatnonzero(running >= peak / TAIL)
-    if peak < TAIL or not busy.size or busy[-1] + 1 >= times.size:
-        return Tail(times, running, peak, None, np.zeros(arrival.size, dtype=np.bool_))
-    start = float(times[busy[-1] + 1])
-    return Tail(times, running, peak, start, finished > start)
 
 
 def timelines(views: Sequence[ArmView]) -> Chart | None:
@@ -54,6 +24,7 @@ def timelines(views: Sequence[ArmView]) -> Chart | None:
 
 def _figure(view: ArmView, line: Timeline) -> Figure:
     tail = find_tail(line.arrival, line.finished)
+    steady = steady_of(line.arrival, tail)
     kept = _kept(tail.late)
     height = 190 + int(max(160, min(420, 5 * len(kept))))
     first, visible = _ends(line)
@@ -70,7 +41,7 @@ def _figure(view: ArmView, line: Timeline) -> Figure:
     return figure(
         traces,
         height,
-        note=_note(line, tail, len(kept)),
+        note=_note(line, tail, steady, len(kept)),
         barmode="overlay",
         bargap=0.12,
         margin={"l": 56, "r": 24, "t": 36, "b": 52},
@@ -83,8 +54,8 @@ def _figure(view: ArmView, line: Timeline) -> Figure:
         }
         | titled("Requests by arrival"),
         yaxis2={"domain": [0.8, 1], "rangemode": "tozero", "nticks": 4} | titled("Under way"),
-        shapes=_shade(tail),
-        annotations=_caption(tail),
+        shapes=[*_shade(tail), *_edges(steady)],
+        annotations=[*_caption(tail), *_steady_caption(steady)],
     )
 
 
@@ -192,7 +163,40 @@ def _caption(tail: Tail) -> list[Figure]:
     ]
 
 
-def _note(line: Timeline, tail: Tail, drawn: int) -> str:
+def _edges(steady: Window | None) -> list[Figure]:
+    """Where the steady state begins and ends, in the curve of the requests under way."""
+    return [
+        {
+            "type": "line",
+            "yref": "paper",
+            "y0": 0.8,
+            "y1": 1,
+            "x0": moment,
+            "x1": moment,
+            "line": {"color": "var(--muted)", "width": 1, "dash": "dot"},
+        }
+        for moment in steady or ()
+    ]
+
+
+def _steady_caption(steady: Window | None) -> list[Figure]:
+    if steady is None:
+        return []
+    return [
+        {
+            "text": "steady",
+            "x": (steady.start + steady.end) / 2,
+            "xanchor": "center",
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "showarrow": False,
+            "font": {"color": "var(--muted)", "size": 12},
+        }
+    ]
+
+
+def _note(line: Timeline, tail: Tail, steady: Window | None, drawn: int) -> str:
     note = f"Block {line.block}. Light grey: waiting; pale: thinking; full colour: visible answer. "
     end = float(tail.times[-1]) if tail.times.size else 0.0
     if tail.start is not None and end > 0:
@@ -203,5 +207,10 @@ def _note(line: Timeline, tail: Tail, drawn: int) -> str:
         )
     else:
         note += "No tail: the requests end together, or too few ran at once to tell. "
+    if steady is not None:
+        note += (
+            f"Steady, between the dotted lines: from {words.digits(steady.start)} s to the last "
+            f"arrival at {words.digits(steady.end)} s. "
+        )
     total = line.arrival.size
     return note + (f"{drawn} of {total:,} requests are drawn." if drawn < total else "")
