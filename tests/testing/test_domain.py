@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ablate.arrivals import Arrival, Batch, Gamma
@@ -11,7 +9,7 @@ from ablate.domains import BUILT_IN, Arithmetic
 from ablate.domains.base import Domain
 from ablate.testing import CheckError, check_arrival, check_domain
 from ablate.types import Problem
-from tests.testing import liars
+from tests.testing import unfair
 
 
 @pytest.mark.parametrize("domain", BUILT_IN, ids=lambda domain: domain.__name__)
@@ -20,7 +18,7 @@ def test_built_in_domains_are_fair(domain: type[Domain]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("domain", "why"), liars.DOMAINS, ids=lambda case: getattr(case, "__name__", "")
+    ("domain", "why"), unfair.DOMAINS, ids=lambda case: getattr(case, "__name__", "")
 )
 def test_an_unfair_domain_is_found(domain: type[Domain], why: str) -> None:
     with pytest.raises(CheckError) as caught:
@@ -43,14 +41,14 @@ def test_built_in_arrivals_are_fair(arrival: Arrival) -> None:
     check_arrival(arrival)
 
 
-@pytest.mark.parametrize("how", liars.ARRIVALS)
+@pytest.mark.parametrize("how", unfair.ARRIVALS)
 def test_an_unfair_arrival_process_is_found(how: str) -> None:
     with pytest.raises(CheckError) as caught:
-        check_arrival(liars.Late(how))
-    assert liars.ARRIVALS[how] in str(caught.value)
+        check_arrival(unfair.Late(how))
+    assert unfair.ARRIVALS[how] in str(caught.value)
 
 
-def test_a_page_of_the_docs_passes_nothing_by(tmp_path: Path) -> None:
+def test_a_digit_that_is_repeated_for_ever_is_graded() -> None:
     """An output of one digit, for ever, is graded as any other."""
     domain = Arithmetic()
     grade = domain.grade(domain.problems()[0], "9" * 100_000, "length")
