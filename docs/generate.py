@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
-from ablate import hookspecs
+from ablate import hookspecs, testing
 from ablate.domains import BUILT_IN
 from ablate.domains.base import Domain
 from ablate.errors import RecipeError
@@ -25,10 +25,13 @@ from ablate.report.reference import reference as metrics
 from ablate.scaffold import render
 from ablate.schema import reference as recipe
 from ablate.show.plugins import support_matrix
+from ablate.testing import pytest_plugin
+from ablate.testing.fake_server import Behaviour
 from ablate.types import Protocol
 from ablate_datasets import BUILT_IN as DATA_SETS
 
 EXAMPLES_DIFFICULTY = 3
+FIXTURES = ("tiny_model", "fake_clock", "fake_server")
 FOLDER = Path(__file__).parent / "reference"
 
 
@@ -141,6 +144,53 @@ def engines() -> str:
     return f"# Engines\n\n{intro}\n\n{table}\n"
 
 
+def checks() -> str:
+    """The testing reference: every public name of ``ablate.testing``, then pytest's fixtures."""
+    source = "Printed from `ablate/testing` by `docs/generate.py`."
+    names = {name: getattr(testing, name) for name in testing.__all__}
+    fixtures = {name: inspect.getdoc(getattr(pytest_plugin, f"_{name}")) for name in FIXTURES}
+    pages = [
+        f"# Testing plugins\n\n{source}\n\n{inspect.getdoc(testing)}\n",
+        *(_public(name, thing) for name, thing in names.items()),
+        _public("Behaviour", Behaviour),
+        "## Fixtures for pytest\n",
+        *(f"### {name}\n\n{text}\n" for name, text in fixtures.items()),
+    ]
+    return "\n".join(pages)
+
+
+def _public(name: str, thing: Any) -> str:
+    text = f"## {name}\n\n{_signature(name, thing)}\n\n{inspect.getdoc(thing)}\n"
+    if not isinstance(thing, type):
+        return text
+    methods = {n: m for n, m in vars(thing).items() if not n.startswith("_")}
+    return text + "".join(
+        f"\n{_signature(f'{name}.{n}', m)}\n\n{inspect.getdoc(m)}\n"
+        for n, m in methods.items()
+        if inspect.isfunction(m)
+    )
+
+
+def _signature(name: str, thing: Any) -> str:
+    found = inspect.signature(thing)
+    shown = [p.replace(annotation=_Bare(p.annotation)) for p in found.parameters.values()]
+    if not isinstance(thing, type):
+        found = found.replace(return_annotation=_Bare(found.return_annotation))
+    return (
+        f"```python\n{name}{found.replace(parameters=[p for p in shown if p.name != 'self'])}\n```"
+    )
+
+
+class _Bare:
+    """An annotation as it stands in the source; the modules keep them as strings."""
+
+    def __init__(self, annotation: Any) -> None:
+        self._annotation = annotation
+
+    def __repr__(self) -> str:
+        return str(self._annotation)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "datasets.md": datasets,
     "domains.md": domains,
@@ -149,6 +199,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "recipe.md": recipe,
     "results-parquet.md": parquet,
+    "testing.md": checks,
 }
 
 

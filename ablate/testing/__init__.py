@@ -1,5 +1,15 @@
 """Checks of what a plugin brings, and small real things to test it with.
 
+```python
+from ablate.testing import check_plugin
+
+from my_package import MyPlugin
+
+
+def test_it_keeps_its_promises():
+    check_plugin(MyPlugin())
+```
+
 ``check_plugin``, ``check_cache``, ``check_domain``, ``check_engine``, ``check_arrival`` and
 ``check_metric`` raise ``CheckError`` with every failure, each a sentence. ``examine_plugin`` and
 the others return what was looked at instead, good and bad, as ``ablate plugins check`` prints it.
@@ -89,8 +99,19 @@ def check_cache(
 def check_domain(domain: Domain, *, answer: Callable[[Problem], str] | None = None) -> None:
     """A domain asks the same problems each time, and its grader knows right from wrong.
 
-    ``answer``: a right answer to a problem as a model would write it; None: the problem's worked
-    solution, or its reference in one of the usual forms. Raises CheckError.
+    ``answer``: a right answer to a problem as a model would write it, made from the problem's
+    reference; None: the worked solution, or the reference in one of the usual forms (alone, in
+    ``\\boxed{}``, in ``<answer>``, after ``####``, as a Python block). Looked at:
+
+    - *problems*: ids are unique, the same seed gives the same ones, a larger limit the same first
+      ones, another seed others where there are enough;
+    - *training*: worked problems are right, and are no test problems;
+    - *answers*: right ones are correct; another problem's answer, or a number off by one, is not;
+    - *no answer*: empty text is ``unparsed``, and ``truncated`` where it was cut off;
+    - *endless and odd texts* of a million characters are graded, in seconds;
+    - *pickle*: a ``slow`` domain and its problems can be sent to the processes that grade.
+
+    Raises CheckError.
     """
     demand(_name(domain), examine_domain(domain, answer=answer))
 
@@ -98,7 +119,17 @@ def check_domain(domain: Domain, *, answer: Callable[[Problem], str] | None = No
 def check_engine(engine: Engine, *, model: Path | None = None) -> None:
     """An engine serves, times, counts, stops and closes as the runner expects it to.
 
-    ``model``: the checkpoint to serve; None: ``tiny_model()``. Raises CheckError.
+    ``model``: the checkpoint to serve; None: ``tiny_model()`` with a chat template. Looked at:
+
+    - *loads*: in a closed and in an open loop every request completes once, at most as many at a
+      time as allowed, none before its arrival, with times in their order;
+    - *tokens*: counts are the tokenizer's, of chats and of bare text (``chat=False``);
+    - *ends*: ``max_tokens`` and ``stop`` are kept to, and greedy answers are the same twice;
+    - *evidence state*: both stages, with the components that plugins look at;
+    - *hooks*: those that ``calls`` names are asked, and no others;
+    - *close*: no process is left.
+
+    Raises CheckError.
     """
     demand(_name(engine), examine_engine(engine, model=model))
 
@@ -106,7 +137,7 @@ def check_engine(engine: Engine, *, model: Path | None = None) -> None:
 def check_arrival(arrival: Arrival) -> None:
     """An arrival process gives as many ascending times as asked, from its seed alone.
 
-    Raises CheckError.
+    A closed loop says how many requests are in flight. Raises CheckError.
     """
     demand(_name(arrival), examine_arrival(arrival))
 

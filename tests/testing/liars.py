@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ablate.arrivals import Arrival
 from ablate.domains import Arithmetic
 from ablate.domains.base import Domain
+from ablate.evidence import resolved
 from ablate.plugins import Plugin, hookimpl
-from ablate.types import Evidence, EvidenceState, FinishReason, Grade, Limits, Problem, Requirements
+from ablate.types import (
+    Evidence,
+    EvidenceState,
+    FinishReason,
+    Grade,
+    Limits,
+    ModelSpec,
+    Problem,
+    Requirements,
+)
 
 if TYPE_CHECKING:
     from ablate.engines.local.interfaces import DecodeStep, KVStore
@@ -33,6 +43,19 @@ class Honest(Plugin):
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
         touched = getattr(state.components.get("scheduler"), "touched", False)
         return Evidence("honest", touched, "touched the scheduler", FINE)
+
+
+@dataclass(frozen=True)
+class Offered(Plugin):
+    """Gives vLLM an argument; what others, which nothing has to be run for, change one thing of."""
+
+    @hookimpl
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
+        return {"luck": True} if engine == "vllm" else None
+
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        return resolved("offered", state, {"luck": True})
 
 
 @dataclass(frozen=True)
@@ -72,21 +95,21 @@ class Idle(Plugin):
 
 
 @dataclass(frozen=True)
-class Silent(Honest):
+class Silent(Offered):
     """Says nothing of its option."""
 
     colour: str = "red"
 
 
 @dataclass(frozen=True)
-class Strange(Honest):
+class Strange(Offered):
     """Its ``thing`` is of a type that no recipe can write."""
 
     thing: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True)
-class Raising(Honest):
+class Raising(Offered):
     """Raises its problem instead of reporting it."""
 
     @hookimpl
@@ -104,7 +127,7 @@ class Unfit(Honest):
 
 
 @dataclass(frozen=True)
-class Dreamer(Honest):
+class Dreamer(Offered):
     """Needs what no engine knows."""
 
     @hookimpl
@@ -113,33 +136,33 @@ class Dreamer(Honest):
 
 
 @dataclass(frozen=True)
-class Everywhere(Honest):
+class Everywhere(Offered):
     """Has arguments for every engine, the unknown ones too."""
 
     @hookimpl
-    def ablate_engine_args(self, engine: str, model: Any) -> Mapping[str, Any]:
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any]:
         return {"luck": True}
 
 
 @dataclass(frozen=True)
-class Unwritable(Honest):
+class Unwritable(Offered):
     """Has arguments that are no JSON, and one that cannot be made."""
 
     @hookimpl
-    def ablate_engine_args(self, engine: str, model: Any) -> Mapping[str, Any] | None:
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
         if engine != "vllm":
             return None
         return {"luck": {1, 2}, "model": lambda folder: folder}
 
 
 @dataclass(frozen=True)
-class Moody(Honest):
+class Moody(Offered):
     """Has other arguments each time."""
 
     asked: list[int] = field(default_factory=list)
 
     @hookimpl
-    def ablate_engine_args(self, engine: str, model: Any) -> Mapping[str, Any] | None:
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
         self.asked.append(1)
         return {"luck": len(self.asked)} if engine == "vllm" else None
 
@@ -173,6 +196,15 @@ class Boaster(Honest):
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
         return Evidence("boaster", True, "of course", FINE)
+
+
+@dataclass(frozen=True)
+class Pretender(Offered):
+    """Takes its argument for an effect, whatever the engine says."""
+
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        return Evidence("pretender", True, "asked for luck", FINE)
 
 
 @dataclass(frozen=True)
@@ -283,6 +315,7 @@ PLUGINS: Sequence[tuple[type[Plugin], str]] = (
     (Moody, "should be the same each time"),
     (Forgetful, "returned None; implemented by 'it'; is a `return` forgotten"),
     (Elsewhere, "the step should be a DecodeStep"),
+    (Pretender, "asked about an untouched vllm, after measured, it should say applied=False"),
     (Boaster, "asked about an engine without it, after measured, it should say applied=False"),
     (Rememberer, "not at options or at what a hook remembers"),
     (Numberless, "should have numbers that show the effect"),

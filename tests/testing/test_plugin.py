@@ -47,6 +47,7 @@ def test_a_broken_promise_is_found(plugin: type[Plugin], why: str, model: Path) 
 
 def test_each_liar_breaks_one_promise(model: Path) -> None:
     check_plugin(liars.Honest(), model=model)
+    check_plugin(liars.Offered(), model=model)
 
 
 def test_what_was_looked_at_is_told(model: Path) -> None:
