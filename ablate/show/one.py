@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ablate.errors import AblateError, did_you_mean
+from ablate.options import describe
 from ablate.plugins import Found, Installed, Plugin
 from ablate.show.plugins import REGISTERED, block, facts, options, origin, requirements
 
@@ -70,7 +71,9 @@ def _of_class(cls: type) -> dict[str, str]:
 
 
 def _in_the_way(found: Found, plugin: type[Plugin], engines: Mapping[str, Any]) -> dict[str, str]:
-    """What keeps it from being used on this machine, with its example's options."""
+    """What keeps it from being used on this machine, with its example's or default options."""
+    if not plugin.example and any(option.default is None for option in describe(plugin)):
+        return {}  # it would speak of an option that nobody gave
     asked = requirements(found.name, plugin, engines) or []
     problems = dict.fromkeys(problem for one in asked for problem in one.problems)
     return {"in the way": "\n".join(problems)} if problems else {}
