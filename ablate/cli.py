@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablate import __version__
+from ablate.cli_plugins import add_plugins
+from ablate.console import console
 from ablate.errors import AblateError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ablate.plan import Plan
     from ablate.store import RunDir
-
-PIPE_WIDTH = 120
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,10 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_recipe(plan)
     _add_permission(plan)
     plan.set_defaults(command=_plan)
-    plugins = commands.add_parser(
-        "plugins", help="what is installed, and which engines it supports"
-    )
-    plugins.set_defaults(command=_plugins)
+    add_plugins(commands.add_parser("plugins", help="what is installed; show, check or write one"))
     report = commands.add_parser("report", help="print and write the report of a run again")
     report.add_argument("run_dir", type=Path, metavar="RUN_DIR")
     report.set_defaults(command=_report)
@@ -166,17 +161,9 @@ def _planned(args: argparse.Namespace) -> Plan:
 
 
 def _show_plan(plan: Plan) -> int:
-    from ablate.show import print_plan
+    from ablate.show.plans import print_plan
 
-    print_plan(plan, _console())
-    return 0
-
-
-def _plugins(_: argparse.Namespace) -> int:
-    from ablate.plugins import installed
-    from ablate.show import print_plugins
-
-    print_plugins(installed(), _console())
+    print_plan(plan, console())
     return 0
 
 
@@ -190,7 +177,7 @@ def _report_on(run_dir: RunDir) -> int:
     """Write and print a run's report; 1 if a trial is missing or failed."""
     from ablate.report import print_report, write_report
 
-    print_report(write_report(run_dir), _console())
+    print_report(write_report(run_dir), console())
     info = run_dir.info()
     ended = [run_dir.trial(a.id, b).result() for a in info.arms for b in range(info.blocks)]
     return 0 if all(result and result.status == "ok" for result in ended) else 1
@@ -202,9 +189,9 @@ def _gate(args: argparse.Namespace) -> int:
     from ablate.store import RunDir
 
     code, lines = gate(RunDir(args.run_dir))
-    console = _console()
+    shown = console()
     for line in lines:
-        console.print(line, markup=False)
+        shown.print(line, markup=False)
     return code
 
 
@@ -212,15 +199,15 @@ def _compare(args: argparse.Namespace) -> int:
     from ablate.report.compare import compare_runs, print_comparison
     from ablate.store import RunDir
 
-    print_comparison(compare_runs(RunDir(args.first), RunDir(args.second)), _console())
+    print_comparison(compare_runs(RunDir(args.first), RunDir(args.second)), console())
     return 0
 
 
 def _list_artifacts(_: argparse.Namespace) -> int:
     from ablate.artifacts import cache_root, kept
-    from ablate.show import print_artifacts
+    from ablate.show.artifacts import print_artifacts
 
-    print_artifacts(kept(), cache_root(), _console())
+    print_artifacts(kept(), cache_root(), console())
     return 0
 
 
@@ -242,17 +229,6 @@ def _remove_artifacts(args: argparse.Namespace) -> int:
         remove(one)
         print(f"deleted {one.name}")
     return 0
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    class OurConsole(Console):
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError  # for `main`; rich would exit with 1, which means failed trials
-
-    # A pipe has no width of its own, and 80 columns would fold the tables.
-    return OurConsole(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
 
 
 def _complain(error: AblateError) -> None:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from typing import TypeVar, get_type_hints
 
+from ablate.conflicts import capability_conflicts, claim_conflicts
 from ablate.engines.base import Engine
 from ablate.errors import AblateError
-from ablate.plugins import (
-    ArmPlugins,
-    Plugin,
-    capability_conflicts,
-    claim_conflicts,
-    hooks_of,
-    supports,
-)
+from ablate.implementations import hooks_of, supports
+from ablate.plugins import ArmPlugins, Plugin
 from ablate.types import ModelSpec
 
 ENGINE_ARGS = "ablate_engine_args"
+T = TypeVar("T")
 NOBODY = ModelSpec("", "")
 
 
@@ -53,14 +50,15 @@ def _fits(plugin: type[Plugin], engine: type[Engine], backend: str | None) -> bo
     return args is not None
 
 
-def example(plugin: type[Plugin]) -> Plugin:
-    """The plugin with its default options, its example's, or text where something must be given."""
-    needed = [
-        f.name
-        for f in fields(plugin)
+def example(cls: type[T]) -> T:
+    """A component with its default options, its ``example``'s, or 1 or text where one is needed."""
+    hints = get_type_hints(cls)
+    needed = {
+        f.name: 1 if hints[f.name] in (int, float) else "example"
+        for f in fields(cls)  # type: ignore[arg-type]
         if f.init and f.default is MISSING and f.default_factory is MISSING
-    ]
-    return plugin(**{**dict.fromkeys(needed, "example"), **plugin.example})
+    }
+    return cls(**{**needed, **getattr(cls, "example", {})})
 
 
 def incompatibilities(

@@ -22,8 +22,28 @@ if TYPE_CHECKING:
 
 PROJECT = "ablate"
 
+HOOKSPEC_VERSION = 1
+"""Counts up with every change that a plugin can notice; ``hookspec_version`` of a plugin says for
+which one it was written. docs/explanation/stability.md says what may change when."""
+OLDEST_HOOKSPEC_VERSION = 1
+"""Plugins written for an older one are refused."""
+
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class HookDeprecated(DeprecationWarning):
+    """A plugin uses a hook, or an argument of one, that will go.
+
+    For ``@hookspec(warn_on_impl=...)`` and ``warn_on_impl_args={argument: ...}``. ``since`` and
+    ``until`` are versions of the specifications: the first that discourages, the first without.
+    """
+
+    def __init__(self, what: str, replacement: str, since: int, until: int) -> None:
+        super().__init__(
+            f"{what} is deprecated since hook specifications {since} and goes with {until}: "
+            f"use {replacement} instead"
+        )
 
 
 @hookspec(firstresult=True)

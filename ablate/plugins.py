@@ -8,25 +8,24 @@ metrics and report writers.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
 
-import pluggy
-
-from ablate import hookspecs
+from ablate.admission import check_requirement
 from ablate.errors import AblateError, TrialError
-from ablate.hookspecs import COMPONENT_HOOKS, HOOKS, PROJECT, hookimpl
+from ablate.hookspecs import PROJECT, hookimpl
+from ablate.implementations import check_version, deprecations, hooks_of, new_manager, supports
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
-__all__ = ["Plugin", "Registry", "hookimpl"]
+__all__ = ["Plugin", "Registry", "hookimpl", "hooks_of", "supports"]
 
-HookUse = Literal["plain", "wrapper"]
 Kind = Literal["domain", "engine", "launcher", "arrival", "executor", "metric", "report"]
+CLASSES: tuple[Kind, ...] = ("domain", "engine", "arrival", "executor", "metric")
+"""Kinds of which classes are registered; of the others, objects and functions."""
 
 
 @dataclass(frozen=True)
@@ -36,40 +35,69 @@ class Plugin:
     The first line of the docstring is what ``ablate plugins`` prints; ``source`` names the paper.
     ``lossless`` claims that greedy output is the baseline's up to floating-point noise.
     ``example``: options that the support matrix is made with, where the defaults alone are refused
-    or show too little.
+    or show too little. ``hookspec_version``: the version of the hook specifications that it was
+    written for (``ablate.hookspecs``); None: it does not say.
     """
 
+    hookspec_version: ClassVar[int | None] = None
     source: ClassVar[str] = ""
     lossless: ClassVar[bool] = False
     example: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
 
+class Origin(NamedTuple):
+    """Where something that is installed comes from."""
+
+    entry_point: str
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
 class Registry:
-    """What plugins added at start-up, by kind and name."""
+    """What plugins added at start-up, by kind and name. ``adding``: on whose behalf."""
 
     def __init__(self) -> None:
         self._items: dict[Kind, dict[str, Any]] = {}
+        self._origins: dict[tuple[Kind, str], Origin] = {}
+        self.adding = Origin("?", "?", "?")
 
     def add(self, kind: Kind, name: str, item: Any) -> None:
-        """Add a class (domain, engine, arrival, executor), a callable or a launcher."""
+        """Add a class (domain, engine, arrival, executor, metric), a callable or a launcher."""
+        if kind in CLASSES and not (isinstance(item, type) and is_dataclass(item)):
+            raise AblateError(
+                f"the {kind} {name!r} must be a dataclass, whose fields are its options"
+            )
         known = self._items.setdefault(kind, {})
         if name in known:
-            raise AblateError(f"two plugins register the {kind} {name!r}; uninstall one")
+            both = f"{self.origin(kind, name)} and {self.adding}"
+            raise AblateError(f"two plugins register the {kind} {name!r}, {both}; uninstall one")
         known[name] = item
+        self._origins[kind, name] = self.adding
 
     def all(self, kind: Kind) -> Mapping[str, Any]:
         return MappingProxyType(self._items.get(kind, {}))
 
+    def origin(self, kind: Kind, name: str) -> Origin:
+        """Who added something."""
+        return self._origins[kind, name]
+
 
 @dataclass(frozen=True)
 class Found:
-    """One entry point of the group: the class it names, or why it cannot be used."""
+    """One entry point of the group: the class it names, or why it cannot be used.
+
+    ``deprecated``: a sentence for each hook or argument that it should no longer use.
+    """
 
     name: str
     plugin: type[Plugin] | None
     distribution: str
     version: str
     error: str | None = None
+    deprecated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,41 +110,15 @@ class Installed:
     broken: Mapping[str, str] = field(default_factory=dict)
 
 
-def hooks_of(plugin: object) -> dict[str, HookUse]:
-    """The hooks a plugin implements, and how.
-
-    Raises AblateError for a method that looks like a hook and is none: a misspelt or unmarked hook
-    would otherwise be ignored in silence.
-    """
-    uses: dict[str, HookUse] = {}
-    for name in dir(plugin):
-        if not name.startswith("ablate_"):
-            continue
-        marked = getattr(getattr(plugin, name), f"{PROJECT}_impl", None)
-        owner = getattr(plugin, "__name__", type(plugin).__name__)
-        if name not in HOOKS:
-            if marked is None and not callable(getattr(plugin, name)):
-                continue
-            raise AblateError(f"{owner} defines {name}, which is no hook of ablate")
-        if marked is None:
-            raise AblateError(f"{owner}.{name} lacks the @hookimpl mark and would never be called")
-        wrapper = marked["wrapper"] or marked["hookwrapper"]
-        if wrapper and name not in COMPONENT_HOOKS:
-            raise AblateError(f"{owner}.{name} cannot be a wrapper: it supplies no component")
-        uses[name] = "wrapper" if wrapper else "plain"
-    return uses
-
-
 @cache
 def installed() -> Installed:
     """Find and load every entry point of the group; one that fails is kept with its error."""
     registry = Registry()
-    found = [_load(point, registry) for point in sorted(entry_points(group=PROJECT))]
-    twice = [name for name, n in Counter(f.name for f in found).items() if n > 1]
-    if twice:
-        raise AblateError(
-            f"two installed distributions provide the plugin {twice[0]!r}; uninstall one"
-        )
+    points = sorted(entry_points(group=PROJECT))
+    by_name: dict[str, list[EntryPoint]] = {}
+    for point in points:
+        by_name.setdefault(point.name, []).append(point)
+    found = [_load(point, by_name[point.name], registry) for point in points]
     return Installed(
         optimizations={f.name: f.plugin for f in found if f.plugin},
         registry=registry,
@@ -125,33 +127,43 @@ def installed() -> Installed:
     )
 
 
-def _load(point: EntryPoint, registry: Registry) -> Found:
-    dist = point.dist
-    name = dist.name if dist else "?"
-    version = dist.version if dist else "?"
+def _load(point: EntryPoint, namesakes: Sequence[EntryPoint], registry: Registry) -> Found:
+    origin = _origin(point)
     try:
-        loaded = point.load()
-        if isinstance(loaded, type) and issubclass(loaded, Plugin):
-            hooks_of(loaded)
-            return Found(point.name, loaded, name, version)
-        _register(loaded, registry)
-        return Found(point.name, None, name, version)
+        if len(namesakes) > 1:
+            both = " and ".join(str(_origin(other)) for other in namesakes)
+            raise AblateError(f"{both} both provide a plugin of this name; uninstall one")
+        if point.dist:
+            check_requirement(point.dist)
+        plugin, deprecated = _loaded(point, origin, registry)
+        return Found(point.name, plugin, *origin[1:], deprecated=deprecated)
+    except AblateError as error:
+        return Found(point.name, None, *origin[1:], str(error))
     except Exception as error:  # a third party's import can fail in any way; its users are told
-        return Found(point.name, None, name, version, f"{type(error).__name__}: {error}")
+        return Found(point.name, None, *origin[1:], f"{type(error).__name__}: {error}")
 
 
-def _register(target: object, registry: Registry) -> None:
-    if "ablate_register" not in hooks_of(target):
+def _origin(point: EntryPoint) -> Origin:
+    dist = point.dist
+    return Origin(point.name, dist.name if dist else "?", dist.version if dist else "?")
+
+
+def _loaded(
+    point: EntryPoint, origin: Origin, registry: Registry
+) -> tuple[type[Plugin] | None, tuple[str, ...]]:
+    """The optimization, or None for what registered its components, and what is deprecated."""
+    loaded = point.load()
+    check_version(loaded)
+    hooks = hooks_of(loaded)
+    if isinstance(loaded, type) and issubclass(loaded, Plugin):
+        return loaded, deprecations(loaded)
+    if "ablate_register" not in hooks:
         raise AblateError("is neither a Plugin class nor an implementer of ablate_register")
+    registry.adding = origin
     manager = new_manager()
-    manager.register(target)
+    manager.register(loaded)
     manager.hook.ablate_register(registry=registry)
-
-
-def new_manager() -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(hookspecs)
-    return manager
+    return None, deprecations(loaded)
 
 
 class ArmPlugins:
@@ -172,18 +184,33 @@ class ArmPlugins:
         """
         caller = getattr(self._manager.hook, hook)
         impls = caller.get_hookimpls()
-        if all(i.wrapper or i.hookwrapper for i in impls):
-            supplier = _Supplier(hook, default)
-            self._manager.register(supplier.module, name=f"default {hook}")
-        result = caller(**kwargs)
+        plain = [i.plugin_name for i in impls if not (i.wrapper or i.hookwrapper)]
+        wrappers = [i.plugin_name for i in impls if i.plugin_name not in plain]
+        last = _forgot(hook, plain) if plain else default
+        supplier = type(f"Default_{hook}", (), {hook: staticmethod(hookimpl(trylast=True)(last))})()
+        self._manager.register(supplier)
+        try:
+            result = caller(**kwargs)
+        finally:
+            self._manager.unregister(supplier)
         if result is None:
-            names = ", ".join(repr(i.plugin_name) for i in impls)
-            raise TrialError(f"{hook} returned None; implemented by {names or 'the engine'}")
+            _forgot(hook, wrappers or ["the engine"])()
         return result
 
     def requirements(self, engine: str) -> dict[str, Requirements]:
-        """Each plugin's requirements on an engine; no implementation means none."""
+        """Each plugin's requirements on an engine; no implementation means none.
+
+        Raises AblateError for one that implements the hook and returns something else.
+        """
         asked = {n: self._ask_one(n, "ablate_requirements", engine=engine) for n in self.plugins}
+        for name, answer in asked.items():
+            if not isinstance(answer, Requirements | None) or (
+                answer is None and "ablate_requirements" in hooks_of(self.plugins[name])
+            ):
+                raise AblateError(
+                    f"ablate_requirements of {name!r} returned {answer!r}; it must return a "
+                    "Requirements, Requirements() where it needs and drops nothing"
+                )
         return {n: r if r is not None else Requirements() for n, r in asked.items()}
 
     def engine_args(self, engine: str, model: ModelSpec) -> dict[str, Mapping[str, Any] | None]:
@@ -200,7 +227,12 @@ class ArmPlugins:
     def _evidence_of(self, name: str, state: EvidenceState) -> Evidence:
         evidence = self._ask_one(name, "ablate_evidence", state=state)
         if not isinstance(evidence, Evidence):
-            raise TrialError(f"plugin {name!r} gave no evidence that it took effect", "evidence")
+            said = f"its ablate_evidence returned {evidence!r}, which is no Evidence"
+            if "ablate_evidence" not in hooks_of(self.plugins[name]):
+                said = "it has no ablate_evidence"
+            raise TrialError(
+                f"plugin {name!r} gave no evidence that it took effect: {said}", "evidence"
+            )
         refused = evidence.applied is False
         if refused or (state.stage == "measured" and evidence.applied is None):
             raise TrialError(f"plugin {name!r} did not take effect: {evidence.detail}", "evidence")
@@ -214,82 +246,10 @@ class ArmPlugins:
         return None
 
 
-class _Supplier:
-    """The engine's own component as a hook implementation, for when nobody claims the hook."""
+def _forgot(hook: str, names: Iterable[str]) -> Callable[[], NoReturn]:
+    """What is called after implementations that all returned None."""
 
-    def __init__(self, hook: str, default: Callable[..., Any]) -> None:
-        self.module = type(f"Default_{hook}", (), {hook: staticmethod(hookimpl(default))})()
+    def fail() -> NoReturn:
+        raise TrialError(f"{hook} returned None; implemented by {', '.join(map(repr, names))}")
 
-
-def claim_conflicts(
-    plugins: Mapping[str, Plugin], engine_calls: Iterable[str] = COMPONENT_HOOKS
-) -> list[str]:
-    """Sentences for each component that two plugins of one arm both supply to the engine."""
-    problems = []
-    for hook in [h for h in COMPONENT_HOOKS if h in engine_calls]:
-        claimants = [n for n, p in plugins.items() if hooks_of(p).get(hook) == "plain"]
-        if len(claimants) > 1:
-            names = " and ".join(repr(n) for n in claimants)
-            problems.append(f"{names} both supply {hook}; an arm can have only one of them")
-    return problems
-
-
-def capability_conflicts(
-    requirements: Mapping[str, Requirements], engine: str, offered: frozenset[str]
-) -> list[str]:
-    """Sentences for each capability that a plugin needs and the engine or another plugin denies."""
-    problems = [f"{n}: {text}" for n, r in requirements.items() for text in r.problems]
-    for name, wanted in requirements.items():
-        problems += [
-            f"{name!r} needs {need!r}, which engine {engine!r} does not offer"
-            for need in sorted(wanted.needs - offered)
-        ]
-        for need in sorted(wanted.needs & offered):
-            takers = [n for n, r in requirements.items() if need in r.drops and n != name]
-            problems += [f"{name!r} needs {need!r}, which {t!r} takes away" for t in takers]
-    return problems
-
-
-def merge_engine_args(
-    by_plugin: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, Any], list[str]]:
-    """Merge the plugins' engine arguments by dotted leaf; returns the mapping and the conflicts."""
-    owner: dict[str, str] = {}
-    merged: dict[str, Any] = {}
-    problems = []
-    for plugin, args in by_plugin.items():
-        for leaf, value in _leaves(args):
-            if leaf in owner:
-                problems.append(f"{owner[leaf]!r} and {plugin!r} both set engine argument {leaf!r}")
-                continue
-            owner[leaf] = plugin
-            _set_leaf(merged, leaf.split("."), value)
-    return merged, problems
-
-
-def made(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Engine arguments with the values that are functions called; may take long."""
-    return {
-        key: made(value) if isinstance(value, Mapping) else value() if callable(value) else value
-        for key, value in args.items()
-    }
-
-
-def _leaves(args: Mapping[str, Any], prefix: str = "") -> Sequence[tuple[str, Any]]:
-    out: list[tuple[str, Any]] = []
-    for key, value in args.items():
-        path = f"{prefix}{key}"
-        out += _leaves(value, f"{path}.") if isinstance(value, Mapping) else [(path, value)]
-    return out
-
-
-def _set_leaf(target: dict[str, Any], path: list[str], value: Any) -> None:
-    for key in path[:-1]:
-        target = target.setdefault(key, {})
-    target[path[-1]] = value
-
-
-def supports(plugin: type[Plugin], engine_calls: frozenset[str]) -> bool:
-    """Whether a plugin implements a working hook that the engine calls."""
-    working = set(hooks_of(plugin)) - {"ablate_requirements", "ablate_evidence", "ablate_register"}
-    return bool(working & engine_calls)
+    return fail

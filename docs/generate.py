@@ -14,24 +14,28 @@ from pathlib import Path
 from typing import Any, get_args
 
 import ablate
-from ablate import hookspecs
+from ablate import hookspecs, testing
 from ablate.api.columns import reference as frames
 from ablate.api.results import Run
 from ablate.domains import BUILT_IN
 from ablate.domains.base import Domain
 from ablate.errors import RecipeError
-from ablate.hookspecs import COMPONENT_HOOKS, HOOKS
+from ablate.hookspecs import COMPONENT_HOOKS, HOOKS, HOOKSPEC_VERSION
 from ablate.options import describe
 from ablate.plugins import installed
 from ablate.report.parquet import reference as parquet
 from ablate.report.reference import reference as metrics
+from ablate.scaffold import render
 from ablate.schema import reference as recipe
-from ablate.show import support_matrix
+from ablate.show.plugins import support_matrix
+from ablate.testing import pytest_plugin
+from ablate.testing.fake_server import Behaviour
 from ablate.types import Protocol
 from ablate_datasets import BUILT_IN as DATA_SETS
 
 EXAMPLES_DIFFICULTY = 3
 RUN_METHODS = ("table", "contrasts", "records", "report")
+FIXTURES = ("tiny_model", "fake_clock", "fake_server")
 FOLDER = Path(__file__).parent / "reference"
 
 
@@ -39,7 +43,10 @@ def hooks() -> str:
     """The hook reference: the module's docstring, then a heading for every hook."""
     intro = inspect.getdoc(hookspecs) or ""
     pages = "\n".join(_hook(name) for name in HOOKS)
-    source = "Printed from `ablate/hookspecs.py` by `docs/generate.py`."
+    source = (
+        "Printed from `ablate/hookspecs.py` by `docs/generate.py`. These are hook specifications "
+        f"{HOOKSPEC_VERSION};\n[what may change when](../explanation/stability.md)."
+    )
     return f"# Hooks\n\n{source}\n\n{intro}\n\n{pages}"
 
 
@@ -164,6 +171,53 @@ def engines() -> str:
     return f"# Engines\n\n{intro}\n\n{table}\n"
 
 
+def checks() -> str:
+    """The testing reference: every public name of ``ablate.testing``, then pytest's fixtures."""
+    source = "Printed from `ablate/testing` by `docs/generate.py`."
+    names = {name: getattr(testing, name) for name in testing.__all__}
+    fixtures = {name: inspect.getdoc(getattr(pytest_plugin, f"_{name}")) for name in FIXTURES}
+    pages = [
+        f"# Testing plugins\n\n{source}\n\n{inspect.getdoc(testing)}\n",
+        *(_public(name, thing) for name, thing in names.items()),
+        _public("Behaviour", Behaviour),
+        "## Fixtures for pytest\n",
+        *(f"### {name}\n\n{text}\n" for name, text in fixtures.items()),
+    ]
+    return "\n".join(pages)
+
+
+def _public(name: str, thing: Any) -> str:
+    text = f"## {name}\n\n{_signature(name, thing)}\n\n{inspect.getdoc(thing)}\n"
+    if not isinstance(thing, type):
+        return text
+    methods = {n: m for n, m in vars(thing).items() if not n.startswith("_")}
+    return text + "".join(
+        f"\n{_signature(f'{name}.{n}', m)}\n\n{inspect.getdoc(m)}\n"
+        for n, m in methods.items()
+        if inspect.isfunction(m)
+    )
+
+
+def _signature(name: str, thing: Any) -> str:
+    found = inspect.signature(thing)
+    shown = [p.replace(annotation=_Bare(p.annotation)) for p in found.parameters.values()]
+    if not isinstance(thing, type):
+        found = found.replace(return_annotation=_Bare(found.return_annotation))
+    return (
+        f"```python\n{name}{found.replace(parameters=[p for p in shown if p.name != 'self'])}\n```"
+    )
+
+
+class _Bare:
+    """An annotation as it stands in the source; the modules keep them as strings."""
+
+    def __init__(self, annotation: Any) -> None:
+        self._annotation = annotation
+
+    def __repr__(self) -> str:
+        return str(self._annotation)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "data-frames.md": frames,
     "datasets.md": datasets,
@@ -174,12 +228,33 @@ PAGES: dict[str, Callable[[], str]] = {
     "python-api.md": python_api,
     "recipe.md": recipe,
     "results-parquet.md": parquet,
+    "testing.md": checks,
 }
+
+
+SCAFFOLD = re.compile(r"<!-- scaffold: (\w+) (\w+) (\S+) -->\n```(\w+)\n.*?```", re.DOTALL)
+HOW_TO = Path(__file__).parent / "how-to"
+
+
+def with_scaffold(page: str) -> str:
+    """A page with each code block under a ``<!-- scaffold: KIND NAME PATH -->`` written anew.
+
+    The block is what ``ablate plugins new NAME --kind KIND`` writes to PATH.
+    """
+
+    def block(found: re.Match[str]) -> str:
+        kind, name, path, language = found.groups()
+        code = render(name, kind)[path]
+        return f"<!-- scaffold: {kind} {name} {path} -->\n```{language}\n{code}```"
+
+    return SCAFFOLD.sub(block, page)
 
 
 def main() -> None:
     for name, page in PAGES.items():
         (FOLDER / name).write_text(page(), encoding="utf-8")
+    for file in HOW_TO.glob("*.md"):
+        file.write_text(with_scaffold(file.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from ablate.api import columns
 from ablate.errors import AblateError, RecipeError
 from ablate.plan import plan_recipe
 from ablate.store import RunDir
-from tests.local.models import save_random_model
+from ablate.testing import tiny_model
 
 NOTEBOOK = """
 import json, os, signal, sys, threading, time, warnings
@@ -87,7 +87,7 @@ class Made:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("api")
-    model = save_random_model(folder / "model")
+    model = tiny_model(folder / "model")
     script = folder / "cells.py"
     script.write_text(NOTEBOOK)
     done = subprocess.run(
@@ -235,7 +235,7 @@ class TestOverrides:
             blocks=np.arange(3)[2],
             workload={"arrival": "gamma", "request_rate": 4},
             margins={"accuracy": 0.01},
-            model=save_random_model(tmp_path / "model"),
+            model=tiny_model(tmp_path / "model"),
             factors={"kv": ["kv_int8"]},
             floor=False,
         ).recipe

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ablate.hookspecs import HOOKS
+from ablate.scaffold import KINDS, render
 
 ROOT = Path(__file__).parents[1]
 SPEC = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
@@ -21,6 +22,18 @@ SPEC.loader.exec_module(generate)
 def test_page_is_current(name: str) -> None:
     page = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
     assert page == generate.PAGES[name](), "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_plugin_has_a_page_with_the_code_that_is_written_for_it(kind: str) -> None:
+    page = (ROOT / "docs" / "how-to" / f"plugin-{kind}.md").read_text(encoding="utf-8")
+    blocks = generate.SCAFFOLD.findall(page)
+    assert {found[0] for found in blocks} == {kind}
+    name = blocks[0][1]
+    modules = {p for p in render(name, kind) if p.endswith(".py") and not p.startswith("tests/")}
+    assert modules <= {found[2] for found in blocks}
+    assert page == generate.with_scaffold(page), "run: python docs/generate.py"
+    assert f"ablate plugins new {name} --kind {kind}" in page
 
 
 def test_every_hook_has_a_heading() -> None:

@@ -16,7 +16,7 @@ from ablate.recipe import parse
 from ablate.run import energy, trial
 from ablate.run.energy import Meter, NoMeter, Patient, ZeusMeter
 from ablate.store import TrialDir
-from tests.local.models import save_random_model
+from ablate.testing import tiny_model
 
 
 class Monitor:
@@ -72,7 +72,7 @@ def test_a_trial_keeps_what_its_meter_read(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(trial, "open_meter", meter)
     tree = {
         "name": "test",
-        "model": str(save_random_model(tmp_path / "model")),
+        "model": str(tiny_model(tmp_path / "model")),
         "domains": {"arithmetic": {"limit": 2}},
         "sampling": {"max_tokens": 4},
         "workload": {"arrival": "batch", "concurrency": 2},

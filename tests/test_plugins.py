@@ -9,20 +9,13 @@ from typing import Any
 
 import pytest
 
-from ablate import plugins
+from ablate import arrivals, plugins
+from ablate.conflicts import claim_conflicts
+from ablate.engine_args import merge_engine_args
 from ablate.errors import AblateError, TrialError
 from ablate.hookspecs import COMPONENT_HOOKS
-from ablate.plugins import (
-    ArmPlugins,
-    Plugin,
-    Registry,
-    claim_conflicts,
-    hookimpl,
-    hooks_of,
-    installed,
-    merge_engine_args,
-    supports,
-)
+from ablate.implementations import hooks_of, supports
+from ablate.plugins import ArmPlugins, Origin, Plugin, Registry, hookimpl, installed
 from ablate.types import Evidence, EvidenceState, Requirements
 from tests import stand_ins
 
@@ -79,6 +72,23 @@ class Forgetful(Plugin):
         return None
 
 
+@dataclass(frozen=True)
+class Lossy(Plugin):
+    """Forgets every return."""
+
+    @hookimpl(wrapper=True)
+    def ablate_setup_cache(self, model: Any, limits: Any) -> Generator[None, Any, Any]:
+        yield
+
+    @hookimpl
+    def ablate_requirements(self, engine: str) -> Any:
+        Requirements(drops=frozenset({"rollback"}))
+
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Any:
+        Evidence("lossy", True, "")
+
+
 def ablate_register(registry: Registry) -> None:
     """Unmarked: this module would never be asked."""
 
@@ -96,13 +106,17 @@ class TestFinding:
     def test_optimizations_and_registrars(self, found: Any) -> None:
         monkey = found(cacher="Cacher", more="stand_ins.arrivals")
         assert monkey.optimizations == {"cacher": Cacher}
-        assert set(monkey.registry.all("arrival")) == {"batch", "gamma"}
+        assert set(monkey.registry.all("arrival")) == set(arrivals.BUILT_IN)
         assert monkey.broken == {}
 
     @pytest.mark.parametrize(
         ("name", "why"),
         [
-            ("Misspelt", "ablate_load_modell, which is no hook"),
+            (
+                "Misspelt",
+                "ablate_load_modell, which is no hook of ablate. Did you mean",
+            ),
+            ("WrongArgument", "takes 'modle', which the hook does not give. Did you mean 'model'?"),
             ("Unmarked", "lacks the @hookimpl mark"),
             ("WrappedEvidence", "cannot be a wrapper"),
             ("NoSuchName", "AttributeError"),
@@ -116,17 +130,16 @@ class TestFinding:
         assert why in result.broken["bad"]
         assert set(result.optimizations) == {"cacher"}
 
-    def test_two_of_one_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        point = EntryPoint("twice", f"{__name__}:Cacher", "ablate")
-        monkeypatch.setattr(plugins, "entry_points", lambda group: [point, point])
-        with pytest.raises(AblateError, match="'twice'"):
-            installed.__wrapped__()
-
     def test_two_components_of_one_name(self) -> None:
         registry = Registry()
-        registry.add("domain", "x", object)
-        with pytest.raises(AblateError, match="two plugins register the domain 'x'"):
-            registry.add("domain", "x", object)
+        registry.add("domain", "x", stand_ins.Count)
+        registry.adding = Origin("more", "ablate-more", "2")
+        with pytest.raises(AblateError, match=r"the domain 'x', \? \? and ablate-more 2;"):
+            registry.add("domain", "x", stand_ins.Count)
+
+    def test_a_component_that_is_no_class(self) -> None:
+        with pytest.raises(AblateError, match="the domain 'x' must be a dataclass"):
+            Registry().add("domain", "x", stand_ins.Count())
 
     def test_the_built_in_ones_come_through_entry_points(self) -> None:
         found = installed()
@@ -153,6 +166,21 @@ class TestArm:
         with pytest.raises(TrialError, match="returned None; implemented by 'forgetful'"):
             arm.component("ablate_setup_cache", lambda model, limits: 1, model=1, limits=1)
 
+    def test_a_hook_that_returns_nothing_is_not_hidden_by_one_that_decorates(self) -> None:
+        arm = ArmPlugins({"forgetful": Forgetful(), "cacher": Cacher()})
+        with pytest.raises(TrialError, match="returned None; implemented by 'forgetful'"):
+            arm.component("ablate_setup_cache", lambda model, limits: 1, model=1, limits=1)
+
+    def test_a_decorator_that_returns_nothing_is_named_alone(self) -> None:
+        arm = ArmPlugins({"lossy": Lossy()})
+        with pytest.raises(TrialError, match=r"returned None; implemented by 'lossy'$"):
+            arm.component("ablate_setup_cache", lambda model, limits: 1, model=1, limits=1)
+
+    def test_requirements_that_are_none(self) -> None:
+        arm = ArmPlugins({"lossy": Lossy()})
+        with pytest.raises(AblateError, match="of 'lossy' returned None; it must return a Req"):
+            arm.requirements("local")
+
     def test_a_wrong_argument_name_is_found_at_registration(self) -> None:
         with pytest.raises(Exception, match="modle"):
             ArmPlugins({"wrong": WrongArgument()})
@@ -166,9 +194,10 @@ class TestArm:
 
     def test_evidence_is_demanded(self) -> None:
         assert ArmPlugins({"c": Cacher()}).evidence(STATE)[0].numbers == {"hits": 1.0}
-        with pytest.raises(TrialError, match="'f' gave no evidence") as caught:
-            ArmPlugins({"f": Forgetful()}).evidence(STATE)
-        assert caught.value.kind == "evidence"
+        for plugin, why in ((Forgetful(), "it has no ablate_evidence"), (Lossy(), "returned None")):
+            with pytest.raises(TrialError, match=f"'f' gave no evidence .*{why}") as caught:
+                ArmPlugins({"f": plugin}).evidence(STATE)
+            assert caught.value.kind == "evidence"
 
     def test_arms_do_not_share_a_manager(self) -> None:
         ArmPlugins({"c": Cacher()})

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ablate.store import RunDir
-from tests.local.models import save_random_model
+from ablate.testing import tiny_model
 
 FAULTY = Path(__file__).parent / "third_party" / "faulty"
 FAULTS = {
@@ -30,7 +30,7 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_random_model(tmp_path_factory.mktemp("model"))
+    return tiny_model(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

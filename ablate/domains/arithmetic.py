@@ -16,6 +16,7 @@ LOWEST, HIGHEST = 100, 999
 # Operands have one to three digits; long ones are the more frequent.
 OPERAND_BOUNDS = (9, 99, 999, 999, 999)
 
+MOST_DIGITS = 1000
 NUMBER = re.compile(r"-?\d{1,3}(?:,\d{3})+(?!\d)|-?\d+")
 
 CHAIN = {"+": ("Add",), "-": ("Subtract",), "*": ("Multiply by",)}
@@ -62,7 +63,11 @@ class Arithmetic(Generated):
 def last_number(visible: str) -> str | None:
     """The last whole number in a text, without thousands separators; None if there is none."""
     numbers = NUMBER.findall(visible)
-    return str(int(numbers[-1].replace(",", ""))) if numbers else None
+    if not numbers:
+        return None
+    digits: str = numbers[-1].replace(",", "")
+    # a model that repeats a digit for ever: Python makes no number of more than 4300 of them
+    return str(int(digits)) if len(digits) <= MOST_DIGITS else digits
 
 
 def step_from(rng: Random, value: int) -> Step:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from ablate.plugins import ArmPlugins, merge_engine_args
+from ablate.engine_args import merge_engine_args
+from ablate.plugins import ArmPlugins
 from ablate.types import Completion, EvidenceState, Load, ModelSpec, Sampling, Usage
 
 CAPABILITIES = frozenset({"rollback", "shared_blocks", "batching", "logits"})

@@ -19,6 +19,14 @@ RATES: tuple[Metric, ...] = (
         SEEN,
     ),
     Metric("request_throughput", "req/s", "higher", "completed / running_time", SERVE),
+    Metric(
+        "max_request_rate",
+        "req/s",
+        "higher",
+        "highest rate found at which `attainment` of the requests kept the `slo`, within a factor "
+        "of 1.09; null without `find: max_rate_under_slo`",
+        "arXiv 2401.09670",
+    ),
 )
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -79,5 +87,6 @@ def engine_metrics(counters: Mapping[str, float]) -> Values:
             counters.get("prefix_cache_hits", 0.0), counters.get("prefix_cache_queries")
         ),
         "num_preemptions": counters.get("num_preemptions"),
+        "max_request_rate": counters.get("max_request_rate"),
         "num_steps": counters.get("num_steps"),
     }

@@ -1,6 +1,7 @@
 """From a run directory to tables, ``report.html``, ``report.md``, ``results.json`` and Parquet.
 
-Works on any machine: neither torch nor the recipe's plugins are needed.
+Works on any machine: neither torch nor the recipe's plugins are needed, but for
+those that add metrics.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ def write_report(run_dir: RunDir) -> dict[str, Any]:
     unfinished or failed. Raises AblateError if the directory holds no run or a damaged one.
     """
     # Imported here: SciPy takes a second to load, and most commands never report.
+    from ablate.plugins import installed
+    from ablate.report.added import added_metrics
     from ablate.report.html import write_html
     from ablate.report.markdown import to_markdown
     from ablate.report.parquet import available, write_parquet
@@ -29,7 +32,8 @@ def write_report(run_dir: RunDir) -> dict[str, Any]:
     from ablate.store import write_atomically
 
     info = run_info(run_dir)
-    results = build_results(info, run_trials(run_dir, info))
+    added = added_metrics(installed())
+    results = build_results(info, run_trials(run_dir, info), added)
     text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(run_dir.path / "results.json", text + "\n")
     write_atomically(run_dir.path / "report.md", to_markdown(results))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ablate import stats
 from ablate.metrics import Values
+from ablate.report.added import NONE, Added
 from ablate.report.columns import Keys, TrialData, reduce
 from ablate.types import ArmInfo, RunInfo, Trial
 
@@ -55,7 +56,7 @@ class ArmData:
         return values.get(name) if values else None
 
 
-def collect(info: RunInfo, trials: Iterable[Trial]) -> dict[str, ArmData]:
+def collect(info: RunInfo, trials: Iterable[Trial], added: Added = NONE) -> dict[str, ArmData]:
     """Every arm of the run in its order, with its trials if any ended.
 
     ``trials`` may be a generator: each is reduced before the next is asked for.
@@ -65,7 +66,7 @@ def collect(info: RunInfo, trials: Iterable[Trial]) -> dict[str, ArmData]:
     price = {arm.id: arm.settings.get("price", info.price) for arm in info.arms}
     for trial in trials:
         name = trial.result.arm
-        ended[name][trial.result.block] = reduce(trial, keys, price[name])
+        ended[name][trial.result.block] = reduce(trial, keys, added, price[name])
     return {arm.id: ArmData(arm, ended[arm.id], keys) for arm in info.arms}
 
 

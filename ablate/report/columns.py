@@ -14,7 +14,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.metrics import Stragglers, Values, measure, stragglers, tail_of
+from ablate.metrics import Stragglers, Values, stragglers, tail_of
+from ablate.report.added import NONE, Added, measure_with
 from ablate.stats import Floats, Ints, Key
 from ablate.types import Outcome, Trial, TrialResult
 
@@ -102,13 +103,13 @@ class TrialData:
         return here
 
 
-def reduce(trial: Trial, keys: Keys, price: float | None = None) -> TrialData:
+def reduce(trial: Trial, keys: Keys, added: Added = NONE, price: float | None = None) -> TrialData:
     """The columns and metrics of one trial; a failed one has none. ``price``: of an hour."""
     good = trial.result.status == "ok"
     records = trial.records if good else ()
     done = [r.completion for r in records]
     first = [c.token_times[0] if c.token_times else None for c in done]
-    metrics, domains = measure(trial, price)
+    metrics, domains = measure_with(trial, added, price)
     return TrialData(
         result=trial.result,
         answers=len(trial.records),

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from ablate.report import agreement
+from ablate.report.added import NONE, Added, definitions
 from ablate.report.arms import ArmData, baseline_id, collect, describe
 from ablate.report.behaviours import behaviours
 from ablate.report.claims import judge_claims
@@ -23,15 +24,15 @@ from ablate.types import RunInfo, Trial
 SCHEMA_VERSION = 2
 
 
-def build_results(info: RunInfo, trials: Iterable[Trial]) -> dict[str, Any]:
+def build_results(info: RunInfo, trials: Iterable[Trial], added: Added = NONE) -> dict[str, Any]:
     """Everything that is known of a run, finished or not, as results.schema.json describes it.
 
     ``trials`` may be a generator; each is reduced before the next is asked for. Accuracies and
     their differences are shares of one; ratios are arm / baseline; metrics are named and defined
-    as in docs/reference/metrics.md. A ``domain`` of null means all problems together. No NaN and
-    no infinity.
+    as in docs/reference/metrics.md; ``added`` are those of plugins. A ``domain`` of null means all
+    problems together. No NaN and no infinity.
     """
-    arms = collect(info, trials)
+    arms = collect(info, trials, added)
     name = baseline_id(info)
     baseline = arms.get(name) if name else None
     found, floor = _contrasts(info, arms, baseline)
@@ -53,6 +54,7 @@ def build_results(info: RunInfo, trials: Iterable[Trial]) -> dict[str, Any]:
             },
             "verdicts": verdicts(measured, mains, pairs, workload),
             "claims": judge_claims(measured, workload),
+            "added_metrics": definitions(added),
             "arms": [describe(arm, info) for arm in arms.values()],
             "contrasts": found,
             "effects": mains,

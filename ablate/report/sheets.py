@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ablate.report import words
+from ablate.report import added, words
 from ablate.report.cells import EMPTY, NOISE, Cell, Mood, Sheet
 from ablate.report.drift import drift_sheet
 from ablate.report.several import several_sheet
@@ -68,7 +68,15 @@ def sheets(results: Results) -> list[Sheet]:
     ratios = (_ratio_sheet(results, title, columns) for title, columns in _RATIO_SHEETS)
     together = interaction_sheets(results)
     several = several_sheet(results)
-    return [first, *several, *ratios, *together, *_why_sheet(results), *drift_sheet(results)]
+    return [
+        first,
+        *several,
+        *ratios,
+        *together,
+        *_why_sheet(results),
+        *_added_sheet(results),
+        *drift_sheet(results),
+    ]
 
 
 def _accuracy_sheet(results: Results) -> Sheet:
@@ -133,6 +141,19 @@ def _why_sheet(results: Results) -> list[Sheet]:
     seen = [n for n in _WHY if any(arm["summary"].get(n) is not None for arm in arms)]
     rows = _rows(results, lambda arm, _: [_value(arm, name) for name in seen], len(seen))
     return [Sheet("Why", tuple(_WHY[n] for n in seen), rows, WHY_AID)] if seen else []
+
+
+def _added_sheet(results: Results) -> list[Sheet]:
+    """The metrics of plugins, as means over blocks."""
+    known = results["added_metrics"]
+
+    def cells(arm: Mapping[str, Any], _: object) -> list[Cell]:
+        values = arm["summary"]
+        return [Cell((added.quantity(values.get(n), known[n]),)) for n in known]
+
+    aid = "; ".join(f"{name}: {one['definition']}" for name, one in known.items())
+    rows = _rows(results, cells, len(known))
+    return [Sheet("Metrics of plugins", tuple(known), rows, aid)] if known else []
 
 
 def _value(arm: Mapping[str, Any], name: str) -> Cell:

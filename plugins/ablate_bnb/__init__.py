@@ -19,9 +19,9 @@ PACKAGES = ("bitsandbytes", "accelerate")
 class Bnb(Plugin):
     """Quantize every linear layer but the output layer as bitsandbytes does.
 
-    ``int8``: LLM.int8(), inputs as well, with input features beyond ``threshold`` left in full
-    (0: none). ``nf4`` and ``fp4``: 4-bit weights in blocks of 64, the levels of a normal
-    distribution or of a 4-bit float; ``double_quant`` quantizes their scales as well.
+    ``scheme``: ``int8`` is LLM.int8(), inputs as well, with input features beyond ``threshold``
+    left in full (0: none); ``nf4`` and ``fp4`` are 4-bit weights in blocks of 64, the levels of a
+    normal distribution or of a 4-bit float; ``double_quant`` quantizes their scales as well.
     """
 
     scheme: Scheme = "nf4"

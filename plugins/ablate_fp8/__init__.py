@@ -16,11 +16,11 @@ SCHEMES = {"dynamic": "FP8_DYNAMIC", "static": "FP8"}
 class Fp8(Compressed):
     """Weights and inputs of every linear layer as 8-bit floats (e4m3).
 
-    ``dynamic``: weights have a scale a row, inputs one a token, found while running. ``static``:
-    one scale for a layer's weights and one for its inputs, from ``calibration``: ``domains``
-    (worked training examples), ``self`` (the model's own answers to them) or a text file;
-    ``calibration_samples`` of them, drawn with ``seed``. ``python``: the interpreter of
-    llm-compressor's environment.
+    ``scheme``: ``dynamic`` has a scale for each row of weights and each token of inputs, found
+    while running; ``static`` has one for a layer's weights and one for its inputs, from
+    ``calibration``: ``domains`` (worked training examples), ``self`` (the model's own answers to
+    them) or a text file; ``calibration_samples`` of them, drawn with ``seed``. ``python``: the
+    interpreter of llm-compressor's environment.
     """
 
     scheme: Scheme = "dynamic"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from ablate.engines.local.batch import Batch, Group
-from ablate.engines.local.interfaces import KVStore, Seq
+from ablate.engines.local.interfaces import Block, KVStore, Seq
 from ablate_prefix_cache.index import BlockIndex, block_keys
 
 
@@ -110,6 +110,12 @@ class PrefixStore(KVStore):
             self._remember(keys[number], seq.id, number * size)
         while len(self._index) and self.tokens + self.cached_tokens > self.capacity_tokens:
             self._index.evict()
+
+    def export(self, seq_id: int, start: int, end: int) -> Block:
+        return self._inner.export(seq_id, start, end)
+
+    def adopt(self, seq_id: int, start: int, block: Block) -> None:
+        self._inner.adopt(seq_id, start, block)
 
     def _remember(self, key: bytes, seq_id: int, start: int) -> None:
         if key not in self._index:

@@ -38,10 +38,11 @@ class ShortestFirst(Plugin):
 
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        scheduler = state.components["scheduler"]
+        by = getattr(state.components["scheduler"], "by", None)
+        overtakes = state.counters.get("num_overtakes", 0.0)
         return Evidence(
             "shortest_first",
-            getattr(scheduler, "by", None) == self.by,
-            f"{state.counters['num_overtakes']:.0f} requests were queued ahead of an earlier one",
-            {"num_overtakes": state.counters["num_overtakes"]},
+            by == self.by,
+            f"{overtakes:.0f} requests were queued ahead of an earlier one",
+            {"num_overtakes": overtakes},
         )

@@ -153,7 +153,10 @@ class Parallel(Switch):
 
 @dataclass(frozen=True)
 class Compile(Switch):
-    """Compile the model with torch.compile (vLLM captures CUDA graphs with it), or not."""
+    """Compile the model with torch.compile (vLLM captures CUDA graphs with it), or not.
+
+    ``enabled``: which of the two.
+    """
 
     enabled: bool = True
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ablate.child import Service, cpu_seconds, peak_rss_bytes
+from ablate.engine_args import made
 from ablate.engines.base import EngineContext, Session
 from ablate.engines.text import Codebook, completion_of, longest_of
 from ablate.errors import TrialError, says_out_of_memory
 from ablate.interpreters import interpreter
-from ablate.plugins import made
 from ablate.types import Completion, EngineFacts, EvidenceState, Load, ModelSpec, Problem, Usage
 from ablate_vllm import VllmEngine, baseline, known
 from ablate_vllm.facts import facts

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from aiohttp import web
 
 from ablate.engines.base import EngineContext, Session
 from ablate.engines.server import ServerEngine
@@ -18,8 +14,10 @@ from ablate.engines.text import Codebook
 from ablate.models import ModelConfig, resolve_model
 from ablate.options import build
 from ablate.plugins import ArmPlugins
+from ablate.testing import FakeServer
+from ablate.testing.fake_server import OUTPUT
+from ablate.testing.fake_server.app import Fake
 from ablate.types import Completion, Load, Problem, Request, Sampling, Usage
-from tests.engines.fake_server import OUTPUT, Behaviour, Fake
 
 MODEL = resolve_model(ModelConfig("tiny-reasoner"))
 TOKENS = len(Codebook(MODEL).tokens(OUTPUT)) + 1  # and the end token
@@ -57,28 +55,8 @@ def served(
 @contextmanager
 def running(**behaviour: Any) -> Iterator[tuple[str, Fake]]:
     """A fake server in a thread of this process, at the address that is given."""
-    fake = Fake(
-        Behaviour(**{"model": MODEL.path, "port": 0, "served": "tiny-reasoner", **behaviour})
-    )
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    async def start() -> tuple[web.AppRunner, int]:
-        runner = web.AppRunner(fake.application(), shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        return runner, runner.addresses[0][1]
-
-    runner, port = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    try:
-        yield f"http://127.0.0.1:{port}", fake
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with FakeServer(MODEL.path, **{"served": "tiny-reasoner", **behaviour}) as server:
+        yield server.url, server.fake
 
 
 @contextmanager

@@ -19,7 +19,7 @@ def fake_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = tmp_path_factory.mktemp("site")
     (site / NAME).mkdir()
     (site / NAME / "METADATA").write_text("Metadata-Version: 2.1\nName: ablate-fake\nVersion: 1.0")
-    entry = "[ablate]\nfake_launcher = tests.engines.fake_server\n"
+    entry = "[ablate]\nfake_launcher = ablate.testing.fake_server.launcher\n"
     (site / NAME / "entry_points.txt").write_text(entry)
     return site
 

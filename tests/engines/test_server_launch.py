@@ -21,7 +21,6 @@ from ablate.errors import TrialError
 from ablate.plugins import installed
 from ablate.store import RunDir
 from tests.engines.attached import MODEL, TOKENS, context, engine, load, served
-from tests.engines.fake_server import ROOT
 from tests.stand_ins import Loader
 
 pytestmark = pytest.mark.usefixtures("fake_launcher")
@@ -162,7 +161,7 @@ def started(fake_site: Path, file: Path, out: Path) -> subprocess.Popen[str]:
     heeding += "os.execv(s.argv[1], s.argv[1:])"
     return subprocess.Popen(
         [sys.executable, "-c", heeding, *command],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(fake_site), str(ROOT)])},
+        env={**os.environ, "PYTHONPATH": str(fake_site)},
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

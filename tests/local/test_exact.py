@@ -10,9 +10,10 @@ from ablate.domains.arithmetic import Arithmetic
 from ablate.domains.logic import Logic
 from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import Plugin
+from ablate.testing import tiny_model
+from ablate.testing.models import ARCHITECTURES
 from ablate.types import Sampling
 from ablate_draft import Draft
-from tests.local.models import ARCHITECTURES, save_random_model
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 
 PROMPTS = prompts_of_many_lengths(24)
@@ -20,7 +21,7 @@ PROMPTS = prompts_of_many_lengths(24)
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_random_model(tmp_path_factory.mktemp("llama"))
+    return tiny_model(tmp_path_factory.mktemp("llama"))
 
 
 @pytest.mark.parametrize("concurrency", [1, 4, 32])
@@ -32,12 +33,12 @@ def test_equals_generate_at_any_concurrency(checkpoint: Path, concurrency: int) 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_equals_generate_for_architectures(tmp_path: Path, architecture: str) -> None:
-    path = save_random_model(tmp_path, architecture)
+    path = tiny_model(tmp_path, architecture)
     assert serve(open_session(path), PROMPTS).texts() == generated(path, PROMPTS)
 
 
 def test_sliding_window_is_respected(tmp_path: Path) -> None:
-    path = save_random_model(tmp_path, "mistral", sliding_window=16)
+    path = tiny_model(tmp_path, "mistral", sliding_window=16)
     assert serve(open_session(path), PROMPTS).texts() == generated(path, PROMPTS)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from ablate.engines.local.session import LocalSession
 from ablate.errors import TrialError
+from ablate.testing import tiny_model
 from ablate.types import Load, Sampling
-from tests.local.models import save_random_model
 from tests.local.serving import Served, open_session, prompts_of_many_lengths, requests, serve
 
 PROMPTS = prompts_of_many_lengths(8)
@@ -19,7 +19,7 @@ PROMPTS = prompts_of_many_lengths(8)
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> LocalSession:
-    return open_session(save_random_model(tmp_path_factory.mktemp("model")))
+    return open_session(tiny_model(tmp_path_factory.mktemp("model")))
 
 
 def serve_at(session: LocalSession, arrivals: list[float], concurrency: int | None) -> Served:
@@ -87,7 +87,7 @@ def test_output_is_cut_at_max_tokens_with_drafts_too(session: LocalSession) -> N
 
 
 def test_a_load_that_cannot_be_served_is_refused(tmp_path: Path) -> None:
-    path = save_random_model(tmp_path)
+    path = tiny_model(tmp_path)
     long = open_session(path, sampling=Sampling(max_tokens=2000))
     with pytest.raises(TrialError, match="lower sampling"):
         serve(long, PROMPTS)

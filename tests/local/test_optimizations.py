@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ablate.errors import TrialError
 from ablate.plugins import Plugin
+from ablate.testing import tiny_model
 from ablate.types import Sampling
 from ablate_draft import Draft
 from ablate_kv_int8 import KvInt8
@@ -18,7 +19,6 @@ from ablate_kv_int8.codec import Int8
 from ablate_ngram import Ngram
 from ablate_prefix_cache import PrefixCache
 from ablate_shortest_first import ShortestFirst
-from tests.local.models import save_random_model
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 
 PROMPTS = prompts_of_many_lengths(16)
@@ -27,12 +27,12 @@ SHARED = ["the very same long beginning of every prompt, " * 3 + f"and {i}" for 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_random_model(tmp_path_factory.mktemp("target"))
+    return tiny_model(tmp_path_factory.mktemp("target"))
 
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_random_model(tmp_path_factory.mktemp("draft"), seed=1)
+    return tiny_model(tmp_path_factory.mktemp("draft"), seed=1)
 
 
 def applied(session: object, name: str) -> dict[str, float]:
@@ -67,7 +67,7 @@ def test_drafting_survives_preemption(checkpoint: Path) -> None:
 
 
 def test_a_draft_with_another_vocabulary_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    other = save_random_model(tmp_path, vocab_size=300)
+    other = tiny_model(tmp_path, vocab_size=300)
     with pytest.raises(TrialError, match="share the model's tokenizer"):
         open_session(checkpoint, plugins={"draft": Draft(str(other))})
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ablate.engines.stops import StopTexts, cut
 from ablate.plugins import Plugin
+from ablate.testing import tiny_model
 from ablate_ngram import Ngram
-from tests.local.models import save_random_model
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 
 PROMPTS = prompts_of_many_lengths(8)
@@ -21,7 +21,7 @@ PROMPTS = prompts_of_many_lengths(8)
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_random_model(tmp_path_factory.mktemp("model"))
+    return tiny_model(tmp_path_factory.mktemp("model"))
 
 
 @given(
@@ -65,7 +65,7 @@ def test_a_problem_may_have_a_limit_of_its_own(checkpoint: Path) -> None:
 
 
 def test_bare_text_is_not_put_into_a_chat(checkpoint: Path, tmp_path: Path) -> None:
-    chatty = save_random_model(tmp_path)
+    chatty = tiny_model(tmp_path)
     (chatty / "chat_template.jinja").write_text("[{{ messages[0].content }}]", encoding="utf-8")
     session = open_session(chatty)
     chat, bare = (

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from ablate.plugins import Plugin, hooks_of
-from tests.local.models import save_random_model
+from ablate.testing import check_plugin, tiny_model
 from tests.local.serving import open_session, prompts_of_many_lengths, serve
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "write-a-plugin.md"
@@ -27,7 +27,7 @@ def kv_clipped(monkeypatch: pytest.MonkeyPatch) -> type[Plugin]:
 
 def test_the_page_s_plugin_takes_effect(kv_clipped: type[Plugin], tmp_path: Path) -> None:
     assert hooks_of(kv_clipped) == {"ablate_setup_cache": "plain", "ablate_evidence": "plain"}
-    path = save_random_model(tmp_path)
+    path = tiny_model(tmp_path)
     plain = serve(open_session(path), prompts_of_many_lengths(6))
     session = open_session(path, plugins={"kv_clipped": kv_clipped()})
     small = serve(session, prompts_of_many_lengths(6))
@@ -35,6 +35,10 @@ def test_the_page_s_plugin_takes_effect(kv_clipped: type[Plugin], tmp_path: Path
     assert evidence.applied
     peaks = [max((u.kv_allocated_bytes or 0) for u in s.usage) for s in (plain, small)]
     assert peaks[0] == 4 * peaks[1]
+
+
+def test_the_page_s_plugin_passes_its_checks(kv_clipped: type[Plugin]) -> None:
+    check_plugin(kv_clipped)
 
 
 def test_the_page_s_plugin_refuses_a_bad_option(kv_clipped: type[Plugin]) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from ablate.engines.base import EngineContext, Session
 from ablate.engines.local import LocalEngine
-from ablate.engines.local.clock import WallClock
+from ablate.engines.local.clock import Clock, WallClock
 from ablate.engines.local.interfaces import DecodeStep, KVStore, Sampler
 from ablate.engines.local.loading import load_model, resolve_device
 from ablate.engines.local.loop import Loop, Parts, counters
@@ -42,10 +42,13 @@ def default_scheduler(cache: KVStore, limits: Limits) -> QueueScheduler:
 class LocalSession(Session):
     """A model with its cache, step and scheduler."""
 
-    def __init__(self, options: LocalEngine, context: EngineContext) -> None:
+    def __init__(
+        self, options: LocalEngine, context: EngineContext, clock: Clock | None = None
+    ) -> None:
         if options.threads:
             torch.set_num_threads(options.threads)
         self._context = context
+        self._clock = clock or WallClock()
         plugins = context.plugins
         self._device = resolve_device(options.device)
         self.model = plugins.component(
@@ -103,7 +106,7 @@ class LocalSession(Session):
         prompts = [self._parts.codebook.prompt(problem) for problem in asked]
         self._check_lengths(asked, prompts)
         before = counters(self._parts)
-        loop = Loop(self._parts, WallClock(), self._context.sampling, on_completion, on_usage)
+        loop = Loop(self._parts, self._clock, self._context.sampling, on_completion, on_usage)
         loop.run(load, prompts, self._next_id)
         self._next_id += len(prompts)
         after = counters(self._parts)

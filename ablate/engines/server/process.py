@@ -12,13 +12,13 @@ from typing import Any
 import psutil
 
 from ablate.child import Service
+from ablate.engine_args import made
 from ablate.engines.base import EngineContext, has_gpu
 from ablate.engines.server import ServerEngine
 from ablate.engines.server.client import Client, ServerError
 from ablate.engines.server.launchers import Launcher
 from ablate.errors import TrialError, says_out_of_memory
 from ablate.interpreters import interpreter
-from ablate.plugins import made
 from ablate.types import ModelSpec
 
 HOST = "127.0.0.1"

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
 
 ARCHITECTURES = ("llama", "qwen2", "qwen3", "mistral")
 END = "<|end|>"
 
 
-def save_random_model(
-    folder: Path, architecture: str = "llama", seed: int = 0, **config: object
-) -> Path:
-    """A random two-layer model of the architecture, loadable by ``from_pretrained``."""
-    tokenizer = _byte_tokenizer()
-    torch.manual_seed(seed)
+def save(folder: Path, architecture: str = "llama", seed: int = 0, **config: object) -> Path:
+    """A random model and its tokenizer as ``from_pretrained`` loads them."""
+    disable_progress_bar()  # type: ignore[no-untyped-call]
+    random_model(architecture, seed, **config).save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def random_model(architecture: str = "llama", seed: int = 0, **config: object) -> Any:
+    """A two-layer model in float32. Raises ValueError for an architecture that is not tried."""
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"architecture must be one of {known}, not {architecture!r}")
+    tokenizer = byte_tokenizer()
     settings: dict[str, object] = {
         "vocab_size": len(tokenizer),
         "hidden_size": 64,
@@ -33,15 +43,16 @@ def save_random_model(
         "initializer_range": 0.3,  # spread the logits: near ties would test nothing
     }
     made = AutoConfig.for_model(architecture, **{**settings, **config})
-    model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-        made, dtype=torch.float32
-    )
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    with torch.random.fork_rng(devices=[]):  # whoever tests has a seed of their own
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+            made, dtype=torch.float32
+        )
+    return model.eval()
 
 
-def _byte_tokenizer() -> PreTrainedTokenizerFast:
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """A token for each byte, and one that ends an output."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {c: i for i, c in enumerate([*alphabet, END])}
     raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
