@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 
 from ablate.errors import AblateError
@@ -46,6 +47,7 @@ class RayExecutor(Executor):
     ) -> Iterator[RunTrials]:
         if find_spec("ray") is None:
             raise AblateError('executor: ray is not installed: pip install "ablate-inference[ray]"')
+        _check_amdsmi()
         from ablate_ray.cluster import connected
         from ablate_ray.driver import Driver
 
@@ -53,6 +55,22 @@ class RayExecutor(Executor):
             driver = Driver(cluster, plan, todo)
             driver.prepare(self.cpus, self.gpus, warn)
             yield driver.run
+
+
+def _check_amdsmi() -> None:
+    """Ray's import fails where amdsmi is installed and its library is not: it expects ImportError.
+
+    The extra ``energy`` brings amdsmi, by way of Zeus, which does without it.
+    """
+    try:
+        import_module("amdsmi")
+    except ImportError:
+        return
+    except Exception as error:
+        raise AblateError(
+            "executor: Ray cannot be imported beside the package amdsmi on a machine without AMD's "
+            f"ROCm ({type(error).__name__}: {error}); pip uninstall amdsmi"
+        ) from error
 
 
 @hookimpl

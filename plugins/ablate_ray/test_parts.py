@@ -219,3 +219,19 @@ def test_a_node_says_what_it_has_and_what_it_lacks(tmp_path: Path) -> None:
     assert probe.environment["cpu"]
     assert "ablate-inference" in probe.distributions
     assert list(tmp_path.glob(f"{PREFIX}*")) == [young], "and what killed jobs left is gone"
+
+
+def test_amdsmi_without_its_library_is_named_before_ray_fails_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    (tmp_path / "amdsmi.py").write_text('raise KeyError("libamd_smi.so")')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "amdsmi", raising=False)
+    (tmp_path / "small.yaml").write_text(RECIPE)
+    plan = make_plan(load_recipe(tmp_path / "small.yaml"))
+    with (
+        pytest.raises(AblateError, match="pip uninstall amdsmi"),
+        RayExecutor().open(plan, (), print),
+    ):
+        pass
