@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from os import PathLike
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from ablate.api.results import Run
-    from ablate.plan import Plan
+    from ablate.planning import Plan
 
 __all__ = ["Run", "load", "plan", "run"]
 __version__ = "0.1.0"
@@ -62,24 +60,9 @@ def load(run_dir: str | PathLike[str]) -> Run:
     return load_run(run_dir)
 
 
-class _Package(ModuleType):
-    """Keeps ``ablate.run`` and ``ablate.plan`` the functions.
-
-    There are modules of these names, too. Importing a module sets it as an attribute of its
-    package, which would put it in the function's place.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in ("run", "plan") and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
 def __getattr__(name: str) -> Any:
     if name == "Run":
         from ablate.api.results import Run
 
         return Run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-sys.modules[__name__].__class__ = _Package

@@ -22,7 +22,7 @@ from ablate.console import console
 from ablate.errors import AblateError
 
 if TYPE_CHECKING:
-    from ablate.plan import Plan
+    from ablate.planning import Plan
     from ablate.store import RunDir
 
 
@@ -142,7 +142,7 @@ def _run(args: argparse.Namespace) -> int:
     plan = _planned(args)
     if args.dry_run:
         return _show_plan(plan)
-    from ablate.run import run_plan
+    from ablate.running import run_plan
 
     return _report_on(run_plan(plan, args.output_dir, args.resume))
 
@@ -152,7 +152,7 @@ def _plan(args: argparse.Namespace) -> int:
 
 
 def _planned(args: argparse.Namespace) -> Plan:
-    from ablate.plan import plan_recipe
+    from ablate.planning import plan_recipe
     from ablate.sandbox import ALLOW
 
     if args.allow_unsandboxed_code:

@@ -21,7 +21,7 @@ from ablate.recipe import Recipe
 from ablate.types import ModelSpec
 
 if TYPE_CHECKING:
-    from ablate.run.executor import Executor
+    from ablate.running.executor import Executor
 
 
 class Components:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.models import ModelConfig, local_folder
-from ablate.plan import Arm, Plan
+from ablate.planning import Arm, Plan
 from ablate.problems import problems_of
 from ablate.types import Problem
 

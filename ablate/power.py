@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import sqrt
 from statistics import NormalDist
 
-from ablate.plan import Plan
+from ablate.planning import Plan
 from ablate.problems import problems_of
 
 POWER = 0.80

@@ -6,7 +6,7 @@ import hashlib
 from random import Random
 
 from ablate.conversations import Asked, conversations, interleaved
-from ablate.plan import Arm
+from ablate.planning import Arm
 from ablate.problems import problems_of
 from ablate.types import Load, Problem, Request
 

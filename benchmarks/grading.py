@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 
 from ablate.domains.base import Domain
-from ablate.run.grading import Asked, Grading
+from ablate.running.grading import Asked, Grading
 from ablate.types import Completion, Grade, Problem
 from ablate_datasets.gsm8k import Gsm8k
 from ablate_datasets.math500 import Math500

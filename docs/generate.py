@@ -203,9 +203,7 @@ def _signature(name: str, thing: Any) -> str:
     shown = [p.replace(annotation=_Bare(p.annotation)) for p in found.parameters.values()]
     if not isinstance(thing, type):
         found = found.replace(return_annotation=_Bare(found.return_annotation))
-    return (
-        f"```python\n{name}{found.replace(parameters=[p for p in shown if p.name != 'self'])}\n```"
-    )
+    return f"```text\n{name}{found.replace(parameters=[p for p in shown if p.name != 'self'])}\n```"
 
 
 class _Bare:

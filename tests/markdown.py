@@ -21,7 +21,10 @@ FILE = re.compile(r"<!-- file: (\S+) -->")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of code. ``run`` and ``file``: what the comment before it says, if any."""
+    """A fenced block of code. ``run`` and ``file``: what the comment before it says, if any.
+
+    ``scaffold``: it is printed from a template of ``ablate plugins new``, where it is tested.
+    """
 
     page: Path
     line: int
@@ -29,6 +32,7 @@ class Block:
     text: str
     run: str | None
     file: str | None
+    scaffold: bool
 
     @property
     def place(self) -> str:
@@ -80,7 +84,8 @@ def _blocks(page: Path) -> Iterator[Block]:
             language = token.info.split()[0] if token.info.strip() else ""
             line = (token.map or [0])[0] + 2  # of the block's first line, from 1
             wanted = (run[1] or "quick") if run else None
-            yield Block(page, line, language, token.content, wanted, file[1] if file else None)
+            name, made = file[1] if file else None, "<!-- scaffold:" in comment
+            yield Block(page, line, language, token.content, wanted, name, made)
         before = token
 
 

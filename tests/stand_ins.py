@@ -11,7 +11,7 @@ from ablate.domains.base import Domain
 from ablate.engines.base import Engine, EngineContext, Session
 from ablate.hookspecs import COMPONENT_HOOKS
 from ablate.plugins import Found, Installed, Plugin, Registry, hookimpl
-from ablate.run.local import LocalExecutor
+from ablate.running.local import LocalExecutor
 from ablate.types import ModelSpec, Problem, Requirements
 
 

@@ -18,7 +18,7 @@ import pytest
 import ablate
 from ablate.api import columns
 from ablate.errors import AblateError, RecipeError
-from ablate.plan import plan_recipe
+from ablate.planning import plan_recipe
 from ablate.store import RunDir
 from ablate.testing import tiny_model
 
@@ -279,7 +279,7 @@ assert not light, light
 assert ablate.plan({dict(RECIPE)!r}).trials
 loaded = {{"torch", "numpy", "scipy", "pandas", "transformers"}} & set(sys.modules)
 assert not loaded, loaded
-import ablate.run.progress
+import ablate.running.progress
 assert callable(ablate.run) and callable(ablate.plan)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -6,15 +6,15 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import ablate
+from ablate import planning, running
 from ablate.cli import main
-from ablate.plan import Plan
+from ablate.planning import Plan
 from ablate.store import RunDir
 from ablate.types import ArmInfo, RunInfo, TrialResult
 from tests import stand_ins
@@ -33,7 +33,7 @@ blocks: 2
 
 @pytest.fixture(autouse=True)
 def _only_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["ablate.plan"], "installed", stand_ins.available)
+    monkeypatch.setattr(planning, "installed", stand_ins.available)
     monkeypatch.setattr("ablate.plugins.installed", stand_ins.available)
 
 
@@ -177,7 +177,7 @@ class TestRun:
             asked.extend([plan.recipe.name, *rest])
             return run_dir(tmp_path / "out", *statuses)
 
-        monkeypatch.setattr(import_module("ablate.run"), "run_plan", run_plan)
+        monkeypatch.setattr(running, "run_plan", run_plan)
         folder = tmp_path / "out"
         assert main(["run", recipe, "--output-dir", str(folder), "--resume"]) == code
         assert asked == ["small", folder, True]
@@ -190,7 +190,7 @@ class TestRun:
         def interrupted(*_: Any) -> RunDir:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(import_module("ablate.run"), "run_plan", interrupted)
+        monkeypatch.setattr(running, "run_plan", interrupted)
         assert main(["run", recipe, "blocks=1"]) == 130
         assert f"to go on: ablate run {recipe} blocks=1 --resume" in capsys.readouterr().err
 

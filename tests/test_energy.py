@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from ablate.plan import make_plan
+from ablate.planning import make_plan
 from ablate.recipe import parse
-from ablate.run import energy, trial
-from ablate.run.energy import Meter, NoMeter, Patient, ZeusMeter
+from ablate.running import energy, trial
+from ablate.running.energy import Meter, NoMeter, Patient, ZeusMeter
 from ablate.store import TrialDir
 from ablate.testing import tiny_model
 

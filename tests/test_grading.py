@@ -15,7 +15,7 @@ import pytest
 
 from ablate.domains.base import Domain
 from ablate.errors import TrialError
-from ablate.run.grading import Asked, Grading
+from ablate.running.grading import Asked, Grading
 from ablate.types import Completion, FinishReason, Grade, Problem
 
 

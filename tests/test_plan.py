@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablate import planning
 from ablate.domains.base import Domain
 from ablate.errors import RecipeError
 from ablate.estimate import estimate
-from ablate.plan import Plan, make_plan
+from ablate.planning import Plan, make_plan
 from ablate.plugins import hookimpl
 from ablate.recipe import ModelConfig, Recipe, load_recipe
 from ablate.types import Sampling
@@ -383,5 +383,5 @@ def test_every_shipped_recipe_can_be_planned(file: Path) -> None:
 
 
 def test_one_place_for_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["ablate.plan"], "installed", stand_ins.available)
+    monkeypatch.setattr(planning, "installed", stand_ins.available)
     assert make_plan(replace(recipe(), blocks=1)).trials

@@ -67,7 +67,7 @@ def see(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     everything = [*entry_points(group="ablate"), *points]
     monkeypatch.setattr(plugins, "entry_points", lambda group: everything)
     found: Callable[[], Installed] = partial(lambda made: made, installed.__wrapped__())
-    for user in ("ablate.plugins.installed", "ablate.plan.installed"):
+    for user in ("ablate.plugins.installed", "ablate.planning.installed"):
         monkeypatch.setattr(user, found)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ablate.engines.base import Session
 from ablate.errors import TrialError
-from ablate.run.search import fastest, planned_rate, serve_at
+from ablate.running.search import fastest, planned_rate, serve_at
 from ablate.types import Completion, EvidenceState, Load, Problem, Request, Usage
 
 SLO = {"e2e_latency": 0.2}

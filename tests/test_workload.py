@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.arrivals import Arrival, Batch, Closed, Constant, Gamma, Poisson, Ramp, Trace
-from ablate.plan import Arm, make_plan
+from ablate.planning import Arm, make_plan
 from ablate.recipe import ModelConfig, Recipe
 from ablate.types import Load, Sampling
 from ablate.workload import build_load

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablate.plan import Plan, plan_read
+from ablate.planning import Plan, plan_read
 from ablate.recipe import read_tree
 from ablate.yamlfile import Tree, assign, read_yaml
 
@@ -45,7 +45,7 @@ def run_recipe(
     from ablate.api.results import Run
     from ablate.report import write_report
     from ablate.report.lists import failure_lines
-    from ablate.run import run_plan
+    from ablate.running import run_plan
 
     try:
         run_dir = run_plan(plan, Path(output_dir) if output_dir else None, resume)

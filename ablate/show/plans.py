@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ablate.estimate import Estimate, estimate
 from ablate.levels import Level
-from ablate.plan import Plan
+from ablate.planning import Plan
 from ablate.power import DISCORDANCE, POWER, detectable
 from ablate.problems import problems_of
 from ablate.show.tables import pairs, table, titled

@@ -10,9 +10,9 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from ablate.errors import AblateError
-from ablate.plan import Plan, TrialPlan
+from ablate.planning import Plan, TrialPlan
 from ablate.plugins import Registry, hookimpl
-from ablate.run.executor import Executor, RunTrials
+from ablate.running.executor import Executor, RunTrials
 
 ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:/\s\[\]]+):\d{1,5}")
 

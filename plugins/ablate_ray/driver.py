@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from ablate.errors import RecipeError
-from ablate.plan import Plan, TrialPlan
+from ablate.planning import Plan, TrialPlan
 from ablate.recipe import resolved_yaml
-from ablate.run.executor import begin
-from ablate.run.progress import Display
+from ablate.running.executor import begin
+from ablate.running.progress import Display
 from ablate.store import (
     COMPLETIONS,
     RECORDS,

@@ -23,11 +23,11 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from ablate.errors import RecipeError
-from ablate.plan import make_plan
+from ablate.planning import make_plan
 from ablate.plugins import installed
 from ablate.recipe import load_recipe
-from ablate.run.environment import environment
-from ablate.run.isolation import Isolation
+from ablate.running.environment import environment
+from ablate.running.isolation import Isolation
 from ablate.store import COMPLETIONS, RECORDS, USAGE, RunDir, TrialDir, to_json
 
 Send = Callable[[Mapping[str, Any]], None]

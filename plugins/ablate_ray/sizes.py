@@ -9,7 +9,7 @@ from math import prod
 from typing import Any
 
 from ablate.models import resolve_model
-from ablate.plan import Arm
+from ablate.planning import Arm
 from ablate.plugins import ArmPlugins
 
 # What back ends call the numbers whose product is the number of GPUs, flags without their dashes.

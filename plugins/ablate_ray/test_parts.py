@@ -16,7 +16,7 @@ import pytest
 from ablate.cli import main
 from ablate.engines.base import Engine, EngineContext, Session
 from ablate.errors import AblateError
-from ablate.plan import Arm, make_plan, plan_recipe
+from ablate.planning import Arm, make_plan, plan_recipe
 from ablate.plugins import Plugin, hookimpl
 from ablate.recipe import load_recipe, resolved_yaml
 from ablate.store import TrialDir

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ablate.errors import RecipeError
-from ablate.plan import make_plan
+from ablate.planning import make_plan
 from ablate.recipe import load_recipe
 from tests.conftest import WriteRecipe
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from ablate.domains.base import Domain
-from ablate.run.grading import Asked, Worker
+from ablate.running.grading import Asked, Worker
 from ablate.testing.findings import Finding, bad, good, judged, said
 from ablate.types import Completion, FinishReason, Grade, Problem
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from ablate.run.trial import Progress
+from ablate.running.trial import Progress
 from ablate.types import TrialResult
 
 

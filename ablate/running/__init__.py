@@ -10,10 +10,10 @@ from rich.console import Console
 
 from ablate import __version__
 from ablate.errors import AblateError
-from ablate.plan import Plan
+from ablate.planning import Plan
 from ablate.recipe import resolved_yaml
-from ablate.run.environment import environment
-from ablate.run.progress import display
+from ablate.running.environment import environment
+from ablate.running.progress import display
 from ablate.store import RunDir, write_atomically
 from ablate.types import RunInfo
 from ablate.workload import build_load

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from ablate.plan import Plan, TrialPlan
-from ablate.run.progress import Display
+from ablate.planning import Plan, TrialPlan
+from ablate.running.progress import Display
 from ablate.store import USAGE, RunDir, TrialDir
 from ablate.workload import build_load
 

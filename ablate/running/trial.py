@@ -18,11 +18,11 @@ from ablate.domains.base import Domain
 from ablate.engines.base import EngineContext, Session
 from ablate.errors import AblateError, TrialError, says_out_of_memory
 from ablate.models import resolve_model
-from ablate.plan import Arm
+from ablate.planning import Arm
 from ablate.plugins import ArmPlugins
-from ablate.run.energy import Meter, open_meter
-from ablate.run.grading import Asked, Grading
-from ablate.run.search import Served, fastest, planned_rate, serve_at
+from ablate.running.energy import Meter, open_meter
+from ablate.running.grading import Asked, Grading
+from ablate.running.search import Served, fastest, planned_rate, serve_at
 from ablate.store import COMPLETIONS, RECORDS, USAGE, LineWriter, TrialDir
 from ablate.types import (
     Completion,

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ablate.plan import Plan, TrialPlan
+from ablate.planning import Plan, TrialPlan
 from ablate.plugins import Registry, hookimpl
-from ablate.run.executor import Executor, RunTrials, begin
-from ablate.run.isolation import Isolation
-from ablate.run.progress import Display
+from ablate.running.executor import Executor, RunTrials, begin
+from ablate.running.isolation import Isolation
+from ablate.running.progress import Display
 from ablate.store import RunDir
 
 

@@ -33,7 +33,7 @@ from ablate.types import ArmInfo
 from ablate.yamlfile import assign
 
 if TYPE_CHECKING:
-    from ablate.run.executor import Executor
+    from ablate.running.executor import Executor
 
 BASELINE = "baseline"
 LONGEST_ID = 120  # a folder is named after it

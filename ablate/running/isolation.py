@@ -18,9 +18,9 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 
-from ablate.plan import Plan, TrialPlan, make_plan
+from ablate.planning import Plan, TrialPlan, make_plan
 from ablate.recipe import load_recipe
-from ablate.run.trial import Progress, run_trial
+from ablate.running.trial import Progress, run_trial
 from ablate.store import RunDir, TrialDir
 from ablate.types import TrialResult
 
