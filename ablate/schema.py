@@ -72,7 +72,9 @@ class Keys:
         default=3,
     )
     seed: int = _key("Seeds the order of trials, the order of requests and arrivals.", default=0)
-    warmup: int = _key("Requests served before measuring starts.", default=4)
+    warmup: int = _key(
+        "Requests served before measuring starts, at most 512 tokens each.", default=4
+    )
     timeout: Any = _key(
         "The longest a trial may take: seconds, or `90s`, `30min`, `1h`.", default="1h"
     )

@@ -38,6 +38,9 @@ from ablate.types import (
 from ablate.workload import build_load
 
 
+WARMUP_TOKENS = 512
+
+
 @dataclass(frozen=True)
 class Progress:
     """What a trial tells the process that started it. ``seconds`` count from measuring."""
@@ -182,8 +185,19 @@ def _warm_up(session: Session, arm: Arm, load: Load) -> None:
     ]
     if not n:
         return
-    requests = tuple(Request(f"warmup/{i}", p, 0, seed=i) for i, p in enumerate(problems))
+    most = _warmup_tokens(arm, load)
+    requests = tuple(
+        Request(f"warmup/{i}", replace(p, max_tokens=most), 0, seed=i)
+        for i, p in enumerate(problems)
+    )
     session.run(replace(load, requests=requests), lambda _: None, lambda _: None)
+
+
+def _warmup_tokens(arm: Arm, load: Load) -> int:
+    """A long answer warms up no more than a short one; none may be longer than those to come."""
+    sampling = arm.recipe.sampling
+    limits = [sampling.limit(request.problem) for request in load.requests]
+    return min(WARMUP_TOKENS, *limits) if limits else WARMUP_TOKENS
 
 
 class _Writer:
