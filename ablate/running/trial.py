@@ -37,7 +37,6 @@ from ablate.types import (
 )
 from ablate.workload import build_load
 
-
 WARMUP_TOKENS = 512
 
 
