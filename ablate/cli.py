@@ -50,12 +50,16 @@ def _parse(given: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     args, rest = parser.parse_known_args(given)
     # argparse stops collecting overrides at the first option; they may stand behind it, too.
-    unknown = [a for a in rest if "=" not in a or a.startswith("-") or "overrides" not in args]
+    unknown = [a for a in rest if not _is_override(a) or "overrides" not in args]
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if "overrides" in args:
         args.overrides += rest
     return args
+
+
+def _is_override(text: str) -> bool:
+    return text.startswith("@") or ("=" in text and not text.startswith("-"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,7 +130,7 @@ def _add_recipe(command: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="key=value",
-        help="set a key of the recipe, such as sampling.max_tokens=1024",
+        help="set a key of the recipe, such as sampling.max_tokens=1024, or all in a file: @FILE",
     )
 
 

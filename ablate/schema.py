@@ -165,10 +165,11 @@ HEAD = """\
 
 A recipe is YAML. `ablate run RECIPE key=value …` sets keys from the command line: keys are dotted
 (`sampling.max_tokens=1024`, `factors.weights[0].awq.bits=3`, `domains.logic.limit=8`), values are
-YAML, and a value replaces what the key had. `${oc.env:VAR}` and `${oc.env:VAR,default}` stand for
-environment variables, `${sampling.max_tokens}` for another key of the recipe. Values that begin
-with `./`, `../` or `~/`, the `path` and `train_path` of domains and workloads, and a `model` that
-is a folder beside the recipe, are paths relative to the recipe's folder.
+YAML, and a value replaces what the key had. `@FILE` sets all the keys, dotted ones too, that a YAML
+file holds. `${oc.env:VAR}` and `${oc.env:VAR,default}` stand for environment variables,
+`${sampling.max_tokens}` for another key of the recipe. Values that begin with `./`, `../` or `~/`,
+the `path` and `train_path` of domains and workloads, and a `model` that is a folder beside the
+recipe, are paths relative to the recipe's folder.
 """
 
 

@@ -49,20 +49,34 @@ def read_yaml(path: Path) -> Tree:
 
 
 def override(tree: Tree, overrides: Iterable[str]) -> list[str]:
-    """Apply ``key=value`` texts to a tree in place; returns what is wrong with them."""
+    """Apply ``key=value`` and ``@FILE`` texts to a tree in place; returns what is wrong with them.
+
+    A file holds keys, dotted ones too, with their values.
+    """
     return [p for text in overrides for p in _override(tree, text)]
 
 
 def _override(tree: Tree, text: str) -> list[str]:
+    if text.startswith("@"):
+        return _override_by_file(tree, text)
     key, equals, value = text.partition("=")
     if not equals:
-        return [f"override {text!r}: must be key=value"]
+        return [f"override {text!r}: must be key=value or @FILE"]
     try:
         parsed = cast("Tree", OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"])))
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         return [f"override {text!r}: {value!r} is no YAML value: {_first_line(error)}"]
     problem = assign(tree, key, parsed["value"])
     return [f"override {text!r}: {problem}"] if problem else []
+
+
+def _override_by_file(tree: Tree, text: str) -> list[str]:
+    try:
+        given = read_yaml(Path(text[1:]))
+    except RecipeError as error:
+        return [f"override {text!r}: {problem}" for problem in error.problems]
+    problems = (assign(tree, str(key), value) for key, value in given.items())
+    return [f"override {text!r}: {problem}" for problem in problems if problem]
 
 
 def assign(tree: Tree, key: str, value: Any) -> str | None:

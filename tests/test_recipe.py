@@ -96,6 +96,18 @@ class TestReading:
         assert recipe.sampling.temperature == 0.1
         assert recipe.name == "a-b"
 
+    def test_a_file_of_overrides(self, write_recipe: WriteRecipe, tmp_path: Path) -> None:
+        file = write_recipe(SMALL)
+        more = tmp_path / "more.yaml"
+        more.write_text("sampling.max_tokens: 7\ndomains: {code: {limit: 3}}\nblocks: 2\n")
+        recipe = load_recipe(file, [f"@{more}", "blocks=4"])
+        assert recipe.sampling.max_tokens == 7
+        assert recipe.domains == {"code": {"limit": 3}}
+        assert recipe.blocks == 4
+        assert problems_of(file, "@nowhere.yaml") == (
+            "override '@nowhere.yaml': nowhere.yaml does not exist",
+        )
+
     def test_environment(self, write_recipe: WriteRecipe, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ABLATE_TEST_MODEL", "org/big")
         monkeypatch.delenv("ABLATE_TEST_TOKENS", raising=False)
