@@ -5,39 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.engines.local.interfaces import KVStore, Seq
+from ablate.engines.local.interfaces import Seq
 from ablate.engines.local.scheduler import QueueScheduler
+from ablate.testing.schedule import CountingStore
 from ablate.types import Limits, Problem, Request
-
-
-class CountingStore(KVStore):
-    """A store that only counts: the scheduler sees nothing else of a store."""
-
-    capacity_tokens = 100
-    bytes_per_token = 1.0
-    allocated_bytes = 0
-
-    def __init__(self) -> None:
-        self._held: dict[int, int] = {}
-
-    @property
-    def tokens(self) -> int:
-        return sum(self._held.values())
-
-    def add(self, seq: Seq) -> int:
-        self._held[seq.id] = 0
-        return 0
-
-    def free(self, seq_id: int) -> None:
-        del self._held[seq_id]
-
-    def length(self, seq_id: int) -> int:
-        return self._held[seq_id]
-
-    def commit(self, seq: Seq, length: int) -> None:
-        self._held[seq.id] = length
-
-    begin = append = read = None  # type: ignore[assignment]
 
 
 @settings(deadline=None, max_examples=100)
