@@ -152,6 +152,29 @@ def test_resume_runs_only_what_is_missing(tmp_path: Path, checkpoint: Path) -> N
     }
 
 
+def test_what_was_served_is_graded_on_resuming_and_not_served_again(
+    tmp_path: Path, checkpoint: Path
+) -> None:
+    rows = [{"problem": f"{n} + 1?", "answer": f"{n + 1}"} for n in range(6)]
+    (tmp_path / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    domains = {"jsonl": {"path": "sums.jsonl", "grader": "symbolic"}}
+    file = recipe(tmp_path, checkpoint, domains=domains)
+    out = tmp_path / "run"
+    done = ablate("run", file, "--output-dir", out)
+    assert done.returncode == 0, done.stderr
+    trial = RunDir(out).trial("baseline", 0)
+    before = {r.completion.request_id: r for r in trial.records()}
+    assert len(before) == 6
+    assert not trial.ungraded()
+    (trial.path / "result.json").unlink()
+    lines = (trial.path / "records.jsonl").read_text().splitlines(keepends=True)
+    (trial.path / "records.jsonl").write_text("".join(lines[:2]))  # killed while grading
+    assert len(trial.ungraded()) == 4
+    done = ablate("run", file, "--output-dir", out, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert {r.completion.request_id: r for r in trial.records()} == before  # times and all
+
+
 def test_resume_refuses_another_recipe(tmp_path: Path, checkpoint: Path) -> None:
     file = recipe(tmp_path, checkpoint)
     out = tmp_path / "run"

@@ -36,7 +36,7 @@ class ProgramDomain(DatasetDomain):
     def problems(self) -> Sequence[Problem]:
         why = unavailable()
         if why:
-            raise RecipeError([f"{self.name}: {why}"])
+            raise RecipeError([why])
         return super().problems()
 
 
