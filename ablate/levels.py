@@ -180,7 +180,8 @@ def _distinctive(name: str, plugin: Plugin, alike: Sequence[Level]) -> list[str]
 
 def _setting(key: str, value: Any) -> str:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    text = _safe(PurePath(value).name if isinstance(value, str) else str(value))
+    written = "null" if value is None else str(value)  # as recipes say it
+    text = _safe(PurePath(value).name if isinstance(value, str) else written)
     return f"{_safe(key)}{text}" if number else f"{_safe(key)}-{text}"
 
 
