@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from ablate.engines.local.loading import load_model
 from ablate.errors import TrialError
 from ablate.testing import check_plugin
-from transformers import AutoModelForCausalLM
+from ablate.types import ModelSpec
 
 from ablate_sparse24 import Sparse24
 from ablate_sparse24.pruning import count, prune, smallest, two_of_four
@@ -38,7 +39,7 @@ def test_a_share_takes_the_smallest_wherever_they_stand() -> None:
 
 
 def test_counts_are_of_the_weights_as_they_are(tiny_model: Callable[..., Path]) -> None:
-    model = AutoModelForCausalLM.from_pretrained(tiny_model("llama"))
+    model = load_model(ModelSpec("tiny", str(tiny_model())), "cpu")
     assert count(model).zeros < 0.01
     prune(model, None)
     assert (count(model).zeros, count(model).groups) == (0.5, 1.0)
@@ -48,9 +49,9 @@ def test_counts_are_of_the_weights_as_they_are(tiny_model: Callable[..., Path]) 
 
 
 def test_rows_that_fours_do_not_fill_are_an_error(tiny_model: Callable[..., Path]) -> None:
-    odd = AutoModelForCausalLM.from_pretrained(tiny_model("llama", intermediate_size=66))
+    odd = ModelSpec("odd", str(tiny_model("llama", intermediate_size=66)))
     with pytest.raises(TrialError, match=r"mlp\.down_proj has 66: give a share"):
-        prune(odd, None)
+        prune(load_model(odd, "cpu"), None)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 50])
