@@ -126,7 +126,7 @@ def ablate_evidence(state: EvidenceState) -> Evidence:
 
 @hookspec
 def ablate_register(registry: Registry) -> None:
-    """Add domains, engines, arrival processes, executors, metrics or report writers.
+    """Add domains, engines, arrival processes, executors, metrics or launchers of servers.
 
     Called once at start-up, on the object or module that the entry point names.
     """

@@ -12,6 +12,7 @@ from typing import Any
 
 from ablate import fractions
 from ablate.components import Components
+from ablate.options import text
 from ablate.plugins import Plugin
 from ablate.recipe import Recipe
 
@@ -180,8 +181,9 @@ def _distinctive(name: str, plugin: Plugin, alike: Sequence[Level]) -> list[str]
 
 def _setting(key: str, value: Any) -> str:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    text = _safe(PurePath(value).name if isinstance(value, str) else str(value))
-    return f"{_safe(key)}{text}" if number else f"{_safe(key)}-{text}"
+    # as recipes write it: null and true, not None and True
+    written = _safe(PurePath(value).name if isinstance(value, str) else text(value))
+    return f"{_safe(key)}{written}" if number else f"{_safe(key)}-{written}"
 
 
 def _safe(text: str) -> str:

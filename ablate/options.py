@@ -87,6 +87,8 @@ def type_text(hint: Any) -> str:
     kind = origin or hint
     if kind in (list, tuple) and get_args(hint):
         return f"a list ({type_text(get_args(hint)[0])} each)"
+    if kind is dict and get_args(hint) and get_args(hint)[1] is not Any:
+        return f"a mapping ({type_text(get_args(hint)[1])} each)"
     return WORDS.get(kind) or ("a mapping" if is_dataclass(kind) else str(kind))
 
 

@@ -3,7 +3,7 @@
 Everything comes in through the entry-point group ``ablate``: a class derived from ``Plugin`` is an
 optimization that recipes switch on by the entry point's name; anything else must implement
 ``ablate_register`` and is asked at start-up for domains, engines, arrival processes, executors,
-metrics and report writers.
+metrics and launchers of servers.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, NoReturn
+from typing import Any, ClassVar, Literal, NamedTuple, NoReturn, get_args
 
 from ablate.admission import check_requirement
-from ablate.errors import AblateError, TrialError
+from ablate.errors import AblateError, TrialError, did_you_mean
 from ablate.hookspecs import PROJECT, hookimpl
 from ablate.implementations import check_version, deprecations, hooks_of, new_manager, supports
 from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
 __all__ = ["Plugin", "Registry", "hookimpl", "hooks_of", "supports"]
 
-Kind = Literal["domain", "engine", "launcher", "arrival", "executor", "metric", "report"]
+Kind = Literal["domain", "engine", "launcher", "arrival", "executor", "metric"]
 CLASSES: tuple[Kind, ...] = ("domain", "engine", "arrival", "executor", "metric")
-"""Kinds of which classes are registered; of the others, objects and functions."""
+"""Kinds of which classes are registered; of launchers, objects."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Plugin:
     """Base of every optimization: fields are its options, methods marked ``@hookimpl`` its hooks.
 
     The first line of the docstring is what ``ablate plugins`` prints; ``source`` names the paper.
+    (What a module registers has no ``source``: its docstring says it.)
     ``lossless`` claims that greedy output is the baseline's up to floating-point noise.
     ``example``: options that the support matrix is made with, where the defaults alone are refused
     or show too little. ``hookspec_version``: the version of the hook specifications that it was
@@ -65,7 +66,16 @@ class Registry:
         self.adding = Origin("?", "?", "?")
 
     def add(self, kind: Kind, name: str, item: Any) -> None:
-        """Add a class (domain, engine, arrival, executor, metric), a callable or a launcher."""
+        """Make something available to recipes under ``name``.
+
+        ``kind``: ``domain``, ``engine``, ``arrival``, ``executor`` or ``metric``, whose item is a
+        class, a frozen dataclass; or ``launcher``. The name is the one that recipes use, whatever
+        the entry point is called; one module may add several. Raises AblateError.
+        """
+        if kind not in get_args(Kind):
+            raise AblateError(
+                f"there is no kind {kind!r} of component.{did_you_mean(kind, get_args(Kind))}"
+            )
         if kind in CLASSES and not (isinstance(item, type) and is_dataclass(item)):
             raise AblateError(
                 f"the {kind} {name!r} must be a dataclass, whose fields are its options"

@@ -226,7 +226,9 @@ class Requirements:
 class Evidence:
     """Whether an optimization took effect, and the numbers that show it.
 
-    ``applied`` None means "cannot be told yet", which is accepted after warm-up only.
+    ``plugin``: its name in recipes. ``applied`` None means "cannot be told yet", which is accepted
+    after warm-up only. ``detail``: what was seen, for the report. ``numbers``: the same as finite
+    numbers, under any names, for ``results.json``.
     """
 
     plugin: str

@@ -14,15 +14,19 @@ from pathlib import Path
 from typing import Any, get_args
 
 import ablate
-from ablate import hookspecs, testing
+from ablate import errors, evidence, hookspecs, testing, types
 from ablate.api.columns import reference as frames
 from ablate.api.results import Run
+from ablate.arrivals import base as arrivals
 from ablate.domains import BUILT_IN
 from ablate.domains.base import Domain
+from ablate.engines import base as engine_base
+from ablate.engines.local import loading
 from ablate.errors import RecipeError
 from ablate.hookspecs import COMPONENT_HOOKS, HOOKS, HOOKSPEC_VERSION
 from ablate.options import describe
-from ablate.plugins import installed
+from ablate.plugins import Plugin, Registry, installed
+from ablate.quantization import linears
 from ablate.report.parquet import reference as parquet
 from ablate.report.reference import reference as metrics
 from ablate.scaffold import render
@@ -30,12 +34,50 @@ from ablate.schema import reference as recipe
 from ablate.show.plugins import support_matrix
 from ablate.testing import pytest_plugin
 from ablate.testing.fake_server import Behaviour
+from ablate.trial_metric import TrialMetric
 from ablate.types import Protocol
 from ablate_datasets import BUILT_IN as DATA_SETS
 
 EXAMPLES_DIFFICULTY = 3
 RUN_METHODS = ("table", "contrasts", "records", "report")
 FIXTURES = ("tiny_model", "fake_clock", "fake_server")
+VALUES = (
+    types.Problem,
+    types.Grade,
+    types.ModelSpec,
+    types.Limits,
+    types.Requirements,
+    types.Evidence,
+    types.EvidenceState,
+    types.EngineFacts,
+    types.Sampling,
+    types.Request,
+    types.Load,
+    types.Completion,
+    types.Usage,
+    types.Record,
+    types.TrialResult,
+    types.Trial,
+)
+BASES = (
+    Plugin,
+    Registry,
+    Domain,
+    arrivals.Arrival,
+    arrivals.OpenLoop,
+    TrialMetric,
+    engine_base.Engine,
+    engine_base.EngineContext,
+    engine_base.Session,
+)
+HELP = (
+    loading.load_model,
+    linears.plain_linears,
+    evidence.drafting,
+    evidence.resolved,
+    evidence.undecided,
+    errors.TrialError,
+)
 FOLDER = Path(__file__).parent / "reference"
 
 
@@ -186,16 +228,44 @@ def checks() -> str:
     return "\n".join(pages)
 
 
+def parts() -> str:
+    """What plugins are made of: base classes, the values that flow, and what helps."""
+    intro = (
+        "Printed from the code by `docs/generate.py`. Times are seconds. Where a name is imported\n"
+        "from stands under it; [how long it stays](../explanation/stability.md). The in-process\n"
+        "engine's own parts (`KVStore`, `DecodeStep`, `Scheduler`, `Proposer`) are described in\n"
+        "[their module](../../ablate/engines/local/interfaces.py)."
+    )
+    groups = {"Base classes": BASES, "Values": VALUES, "Helpers": HELP}
+    pages = [
+        f"## {title}\n\n" + "\n".join(_part(thing) for thing in things)
+        for title, things in groups.items()
+    ]
+    return "\n".join([f"# What plugins are made of\n\n{intro}\n", *pages])
+
+
+def _part(thing: Any) -> str:
+    name = thing.__name__
+    where = f"### {name}\n\n`from {thing.__module__} import {name}`"
+    return _public(name, thing).replace(f"## {name}", where, 1)
+
+
 def _public(name: str, thing: Any) -> str:
     text = f"## {name}\n\n{_signature(name, thing)}\n\n{inspect.getdoc(thing)}\n"
     if not isinstance(thing, type):
         return text
     methods = {n: m for n, m in vars(thing).items() if not n.startswith("_")}
     return text + "".join(
-        f"\n{_signature(f'{name}.{n}', m)}\n\n{inspect.getdoc(m)}\n"
+        f"\n{_attribute(f'{name}.{n}', m)}\n\n{inspect.getdoc(m)}\n"
         for n, m in methods.items()
-        if inspect.isfunction(m)
+        if (inspect.isfunction(m) or isinstance(m, property)) and inspect.getdoc(m)
     )
+
+
+def _attribute(name: str, thing: Any) -> str:
+    if not isinstance(thing, property):
+        return _signature(name, thing)
+    return f"```text\n{name} -> {inspect.signature(thing.fget).return_annotation}\n```"  # type: ignore[arg-type]
 
 
 def _signature(name: str, thing: Any) -> str:
@@ -223,6 +293,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "engines.md": engines,
     "hooks.md": hooks,
     "metrics.md": metrics,
+    "plugin-parts.md": parts,
     "python-api.md": python_api,
     "recipe.md": recipe,
     "results-parquet.md": parquet,

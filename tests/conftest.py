@@ -16,6 +16,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("ablate", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("ablate")
 
+# Their own tests run where they are installed: test_third_party.py.
+collect_ignore = ["third_party"]
+
 WriteRecipe = Callable[[str], Path]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from pathlib import Path
 
@@ -34,6 +35,21 @@ def test_every_kind_of_plugin_has_a_page_with_the_code_that_is_written_for_it(ki
     assert modules <= {found[2] for found in blocks}
     assert page == generate.with_scaffold(page), "run: python docs/generate.py"
     assert f"ablate plugins new {name} --kind {kind}" in page
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_template_builds_on_is_promised(kind: str) -> None:
+    page = (ROOT / "docs" / "explanation" / "stability.md").read_text(encoding="utf-8")
+    missing = [
+        f"{node.module}.{alias.name}"
+        for path, text in render("my_idea", kind).items()
+        if path.endswith(".py")
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ablate.")
+        for alias in node.names
+        if f"`{node.module}`" not in page and f"`{alias.name}`" not in page
+    ]
+    assert not missing
 
 
 def test_every_hook_has_a_heading() -> None:

@@ -112,6 +112,11 @@ class TestArms:
             "loader-bits3-name-b-c",
         ]
 
+    def test_levels_say_null_and_true_as_recipes_do(self) -> None:
+        levels = ({"set": {"price": None}}, {"set": {"model.trust_remote_code": True}})
+        made = ids(factors={"w": levels}, price=2.5)
+        assert made == ["baseline", "price-null", "trust_remote_code-true"]
+
     def test_what_an_arm_says_of_itself(self) -> None:
         arm = plan(factors={"w": (A,), "t": (C,)}).arms[-1]
         assert arm.info.levels == {"w": "loader", "t": "max_tokens64"}

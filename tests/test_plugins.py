@@ -141,6 +141,13 @@ class TestFinding:
         with pytest.raises(AblateError, match="the domain 'x' must be a dataclass"):
             Registry().add("domain", "x", stand_ins.Count())
 
+    def test_a_kind_that_there_is_not(self) -> None:
+        kind: Any = "domian"
+        with pytest.raises(
+            AblateError, match=r"no kind 'domian' of component\. Did you mean 'domain'"
+        ):
+            Registry().add(kind, "x", stand_ins.Count)
+
     def test_the_built_in_ones_come_through_entry_points(self) -> None:
         found = installed()
         assert {"draft", "ngram", "prefix_cache", "kv_int8", "shortest_first"} <= set(

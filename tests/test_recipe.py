@@ -282,6 +282,7 @@ class Component:
     sizes: tuple[int, ...] = (1, 2)
     inner: Inner = field(default_factory=Inner)
     extra: dict[str, Any] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.bits > 8:
@@ -295,7 +296,14 @@ class TestOptions:
         assert build(Component, options, "here") == (built, [])
 
     def test_reports_every_problem(self) -> None:
-        options = {"share": "x", "mode": "fats", "sizes": 3, "inner": {"y": 1}, "bitz": 4}
+        options: dict[str, object] = {
+            "share": "x",
+            "mode": "fats",
+            "sizes": 3,
+            "inner": {"y": 1},
+            "bitz": 4,
+        }
+        options["shares"] = {"a": "x"}
         instance, problems = build(Component, options, "here")
         assert instance is None
         assert sorted(problems) == [
@@ -304,6 +312,7 @@ class TestOptions:
             "here.inner.y: there is no such key. Known: x.",
             "here.mode: there is no choice 'fats'. Did you mean 'fast'?",
             "here.share: must be a number, got 'x'",
+            "here.shares: must be a mapping (a number each), got {'a': 'x'}",
             "here.sizes: must be a list (a whole number each), got 3",
         ]
 

@@ -15,6 +15,9 @@ from ablate.types import FinishReason, Grade, Outcome, Problem
 class Domain(ABC):
     """A set of problems and the way their answers are judged; fields are the recipe's options.
 
+    To be written are ``problems`` and ``extract``; mostly also ``training``, and ``is_correct``
+    where more than one text is right.
+
     ``limit``: how many problems are asked (None: all, where the domain is finite). ``seed`` chooses
     which. The same ``seed`` with a larger ``limit`` gives the same first problems.
 
@@ -42,14 +45,23 @@ class Domain(ABC):
 
     @abstractmethod
     def extract(self, visible: str) -> str | None:
-        """The answer stated in the visible text, normalized; None if there is none."""
+        """The answer stated in the visible text, normalized; None if there is none.
+
+        ``visible``: what the user sees, the output without its reasoning (``<think>`` to
+        ``</think>``). It can be anything, and long: what a model wrote is never evaluated or run
+        here.
+        """
 
     def training(self, n: int, seed: int) -> Sequence[Problem]:
         """``n`` worked problems that are never test problems; empty if the domain has none."""
         return ()
 
     def is_correct(self, answer: str, problem: Problem) -> bool:
-        """Whether an extracted answer is right."""
+        """Whether an extracted answer is right: here, whether it is the reference.
+
+        Where many answers are right, override this. What it needs to know of the problem can be
+        read from ``reference`` (one of the right answers) or put into ``payload``.
+        """
         return answer == problem.reference
 
     def grade(self, problem: Problem, text: str, finish_reason: FinishReason) -> Grade:

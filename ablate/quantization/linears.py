@@ -22,7 +22,11 @@ DENSE_ROWS = 128
 
 
 def plain_linears(model: Any) -> dict[str, nn.Linear]:
-    """A model's linear layers by name, but for the output layer, often the embedding as well."""
+    """A model's linear layers by name, but for the output layer, often the embedding as well.
+
+    ``model``: a transformers model. A layer of a class that is no ``nn.Linear`` is not
+    among them, so look for those of your own yourself.
+    """
     head = model.get_output_embeddings()
     return {
         name: layer

@@ -52,7 +52,8 @@ def _numbers(numbers: Mapping[str, Any]) -> Iterator[str]:
 
 def negative(plugin: Plugin, state: EvidenceState, where: str) -> Iterator[Finding]:
     """Of an engine that the plugin never touched."""
-    yield from judged("evidence without it", _lies(plugin, state, where), f"none of {where}")
+    fine = f"none of {where}, after {state.stage}"
+    yield from judged("evidence without it", _lies(plugin, state, where), fine)
 
 
 def _lies(plugin: Plugin, state: EvidenceState, where: str) -> Iterator[str]:
