@@ -332,6 +332,20 @@ def test_hidden_answers_are_noted() -> None:
     )
 
 
+def test_answers_that_were_not_read_have_a_table_of_their_own() -> None:
+    assert not any("not read" in sheet.title for sheet in sheets(build_results(info(), finished())))
+    trials = finished()
+    outcomes: tuple[Outcome, ...] = ("truncated", "truncated", "unparsed")
+    changed = [replace(r, outcome=o) for r, o in zip(trials[0].records, outcomes, strict=False)]
+    trials[0] = replace(trials[0], records=(*changed, *trials[0].records[3:]))
+    (sheet,) = (s for s in sheets(build_results(info(), trials)) if "not read" in s.title)
+    rows = dict(sheet.rows)
+    asked = 3 * PROBLEMS  # of each domain, in three blocks
+    cut, none = f"{100 * 2 / asked:.1f} % cut off", f"{100 / asked:.1f} % no answer"
+    assert rows["baseline"][0].lines == (cut, none)
+    assert rows["baseline"][1].lines == rows["awq"][0].lines == ("none",)
+
+
 @pytest.mark.parametrize(
     "trials",
     [

@@ -17,6 +17,12 @@ ACCURACY_AID = (
     "First line: share of right answers. Second: change against the baseline in percentage "
     "points [95 % interval]."
 )
+UNREAD = {"truncated": "cut off", "unparsed": "no answer"}
+UNREAD_AID = (
+    "Shares of all answers. Cut off: at the token limit, before an answer. No answer: ended "
+    "without one that the grader can read. Neither counts as right; many of them say that the "
+    "budget or the prompt is at fault."
+)
 RATIO_AID = f"Against the baseline [95 % interval]; bold and {NOISE} as above."
 MARK_AID = f"Bold: the interval excludes no change. {NOISE}: no more than the baseline run twice."
 WHY_AID = "What the optimizations did inside the engine; these numbers explain the tables above."
@@ -70,6 +76,7 @@ def sheets(results: Results) -> list[Sheet]:
     several = several_sheet(results)
     return [
         first,
+        *_unread_sheet(results),
         *several,
         *ratios,
         *together,
@@ -92,6 +99,31 @@ def _accuracy_sheet(results: Results) -> Sheet:
     columns = (*domains, "all") if len(domains) != 1 else tuple(domains)
     aid = f"{ACCURACY_AID} {MARK_AID}"
     return Sheet("Accuracy", columns, _rows(results, cells, len(columns)), aid)
+
+
+def _unread_sheet(results: Results) -> list[Sheet]:
+    """Answers that are neither right nor wrong; nothing where there are none."""
+    domains = results["run"]["domains"]
+    summaries = [arm["summary"] for arm in results["arms"] if arm["summary"]]
+    if not any(summary[outcome] for summary in summaries for outcome in UNREAD):
+        return []
+
+    def cells(arm: Mapping[str, Any], _: Mapping[str, Any] | None) -> list[Cell]:
+        found = [_unread_cell(arm["domains"].get(domain) or {}) for domain in domains]
+        return found if len(domains) == 1 else [*found, _unread_cell(arm["summary"])]
+
+    columns = (*domains, "all") if len(domains) != 1 else tuple(domains)
+    rows = _rows(results, cells, len(columns))
+    return [Sheet("Answers that were not read", columns, rows, UNREAD_AID)]
+
+
+def _unread_cell(summary: Mapping[str, Any]) -> Cell:
+    asked = summary.get("completed")
+    if not asked:
+        return EMPTY
+    shares = {label: (summary[outcome] or 0.0) / asked for outcome, label in UNREAD.items()}
+    lines = tuple(f"{words.percent(share)} {label}" for label, share in shares.items() if share)
+    return Cell(lines or ("none",))
 
 
 def _accuracy_cell(own: Mapping[str, Any], change: Mapping[str, Any] | None) -> Cell:
