@@ -83,7 +83,7 @@ class Follower:
 
     def _write(self, name: str, text: str) -> None:
         file = self.folder / name
-        begun = file.read_text(encoding="utf-8") if name in self._written else ""
+        begun = f"{file.read_text(encoding='utf-8')}\n\n" if name in self._written else ""
         file.write_text(begun + text, encoding="utf-8")
         self._written.add(name)
 

@@ -12,7 +12,7 @@ from ablate.testing import CheckError, check_cache, examine_cache
 from ablate.types import Limits
 from ablate_kv_int8.codec import Int8
 from ablate_prefix_cache.store import PrefixStore
-from tests.testing.stores import STORES, Window
+from tests.testing.stores import STORES, Reordered, Window
 
 
 def int8(model: Any, limits: Limits) -> KVStore:
@@ -23,7 +23,11 @@ def prefix(model: Any, limits: Limits) -> KVStore:
     return PrefixStore(SlotStore(model, limits), block_size=2)
 
 
-@pytest.mark.parametrize("make", [SlotStore, int8, prefix])
+def prefix_of_reordered(model: Any, limits: Limits) -> KVStore:
+    return PrefixStore(Reordered(model, limits), block_size=2)
+
+
+@pytest.mark.parametrize("make", [SlotStore, int8, prefix, Reordered, prefix_of_reordered])
 def test_shipped_stores_hold_what_they_are_given(make: Any) -> None:
     check_cache(make)
 

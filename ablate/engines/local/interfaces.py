@@ -134,7 +134,7 @@ class KVStore(ABC):
         """Make room for the batch's tokens and work out where they go."""
 
     def positions(self, group: Group) -> Tensor | None:
-        """Where in its sequence each entry that ``read`` gives comes from, as each new token sees it.
+        """The place in its sequence of each entry that ``read`` gives, as each new token sees it.
 
         ``[R, q, L]``, or ``[R, 1, L]`` where all new tokens see the same; L is then what ``read``
         gives of a row, which may be less or more than the longest sequence. Negative: an entry that

@@ -165,8 +165,8 @@ class Walk:
                     f"{store.length(seq_id)}"
                 )
         total = sum(store.holds(length) for length in kept.values())
-        if any(not 0 < store.holds(n) <= n for n in kept.values() if n):
-            raise StoreError("holds() should give at least 1 and at most the length it is asked of")
+        if any(not min(n, 1) <= store.holds(n) <= n for n in kept.values()):
+            raise StoreError("holds() should give at least 1 and at most the length, and 0 of 0")
         if not (0 <= store.tokens <= total and bool(store.tokens) == bool(total)):
             raise StoreError(
                 f"tokens is {store.tokens} while {total} of those committed are to be held"
