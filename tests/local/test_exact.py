@@ -18,7 +18,7 @@ from ablate.testing.models import ARCHITECTURES
 from ablate.types import Limits, Sampling
 from ablate_draft import Draft
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
-from tests.testing.stores import Reordered
+from tests.testing.placing import Reordered
 
 PROMPTS = prompts_of_many_lengths(24)
 
