@@ -61,7 +61,8 @@ def ablate_setup_cache(model: Any, limits: Limits) -> KVStore:
     """Supply the KV store: KV-cache quantization returns one, prefix caching decorates one.
 
     Called by the in-process engine after the model is loaded. Returns an
-    ``ablate.engines.local.interfaces.KVStore``.
+    ``ablate.engines.local.interfaces.KVStore``. One that drops tokens says in ``holds`` how many it
+    keeps and in ``positions`` which; one that decorates another passes both on.
     """
     raise NotImplementedError
 

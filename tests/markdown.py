@@ -15,8 +15,9 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", *ROOT.glob("plugins/*/README.md")])
-RUN = re.compile(r"<!-- run(?: (slow))? -->")
+RUN = re.compile(r"<!-- run(?: (slow|fails))? -->")
 FILE = re.compile(r"<!-- file: (\S+) -->")
+PROJECT = re.compile(r"<!-- project: (\S+) -->")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Block:
     """A fenced block of code. ``run`` and ``file``: what the comment before it says, if any.
 
     ``scaffold``: it is printed from a template of ``ablate plugins new``, where it is tested.
+    ``project``: the file, or the next part of it, of a plugin's project that the page builds.
+    ``shows``: its lines are in what the commands before it print.
     """
 
     page: Path
@@ -33,6 +36,8 @@ class Block:
     run: str | None
     file: str | None
     scaffold: bool
+    project: str | None
+    shows: bool
 
     @property
     def place(self) -> str:
@@ -41,7 +46,7 @@ class Block:
 
 def blocks(language: str) -> list[Block]:
     """All blocks of a language, in the order of pages and lines."""
-    return [block for page in PAGES for block in _blocks(page) if block.language == language]
+    return [block for page in PAGES for block in blocks_of(page) if block.language == language]
 
 
 def links(page: Path) -> Iterator[tuple[int, str]]:
@@ -70,22 +75,24 @@ def anchors(page: Path) -> frozenset[str]:
 
 def write_files(page: Path, folder: Path) -> None:
     """Write the blocks of a page that stand for files."""
-    for block in _blocks(page):
+    for block in blocks_of(page):
         if block.file:
             (folder / block.file).write_text(block.text, encoding="utf-8")
 
 
-def _blocks(page: Path) -> Iterator[Block]:
+def blocks_of(page: Path) -> Iterator[Block]:
+    """All blocks of a page."""
     before: Token | None = None
     for token in _tokens(page):
         if token.type == "fence":
             comment = before.content if before and before.type == "html_block" else ""
-            run, file = RUN.search(comment), FILE.search(comment)
+            run, file, part = (mark.search(comment) for mark in (RUN, FILE, PROJECT))
             language = token.info.split()[0] if token.info.strip() else ""
             line = (token.map or [0])[0] + 2  # of the block's first line, from 1
             wanted = (run[1] or "quick") if run else None
             name, made = file[1] if file else None, "<!-- scaffold:" in comment
-            yield Block(page, line, language, token.content, wanted, name, made)
+            project, shows = part[1] if part else None, "<!-- shows -->" in comment
+            yield Block(page, line, language, token.content, wanted, name, made, project, shows)
         before = token
 
 

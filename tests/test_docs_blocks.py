@@ -3,6 +3,7 @@
 ``<!-- run -->`` before a block of Python has it run here; the blocks of one page share a namespace.
 ``<!-- run slow -->`` does so where the page takes more than a few seconds. ``<!-- file: NAME -->``
 before a block says that it is what a file holds, which the page's recipes and code find there.
+Pages that build a project (``<!-- project: FILE -->``) are followed in tests/test_first_plugin.py.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert not broken
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=lambda b: b.place)
+@pytest.mark.parametrize(
+    "block", [b for b in blocks("python") if not b.project], ids=lambda b: b.place
+)
 def test_python_compiles(block: Block) -> None:
     # a signature alone stands in the reference
     text = f"def {block.text.strip()}: ..." if SIGNATURE.fullmatch(block.text) else block.text
@@ -79,7 +82,7 @@ def test_what_is_marked_runs(page: Path, script: str, tmp_path: Path) -> None:
 
 def _recipes() -> list[Block]:
     """Whole recipes: those without a model or domains are parts of one."""
-    written = [block for block in blocks("yaml") if not block.scaffold]
+    written = [block for block in blocks("yaml") if not (block.scaffold or block.project)]
     parsed = [(block, yaml.safe_load(block.text)) for block in written]
     needed = {"model", "domains"}
     return [block for block, tree in parsed if isinstance(tree, dict) and needed <= tree.keys()]

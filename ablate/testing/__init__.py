@@ -90,7 +90,8 @@ def check_cache(
     that it takes away (``rollback``, ``shared_blocks``). For the shapes of four architectures,
     random sequences of admitting, appending, rolling back and freeing are compared with a fresh
     store that holds one sequence and saw no detours; then its counts, bytes and capacity, and
-    blocks exported and adopted. A store that loses precision may differ by as much as it loses.
+    blocks exported and adopted. A store that loses precision may differ by as much as it loses;
+    one that drops tokens says where those that it gives belong, and how many it holds.
     Raises CheckError.
     """
     demand(_name(make_store), examine_cache(make_store, drops=drops))

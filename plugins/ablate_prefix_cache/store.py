@@ -89,11 +89,17 @@ class PrefixStore(KVStore):
     def length(self, seq_id: int) -> int:
         return self._inner.length(seq_id)
 
+    def holds(self, length: int) -> int:
+        return self._inner.holds(length)
+
     def order(self, seq_id: int) -> int:
         return self._inner.order(seq_id)
 
     def begin(self, batch: Batch) -> None:
         self._inner.begin(batch)
+
+    def positions(self, group: Group) -> Tensor | None:
+        return self._inner.positions(group)
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
         self._inner.append(layer, key, value)

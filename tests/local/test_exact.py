@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ablate.domains.arithmetic import Arithmetic
 from ablate.domains.logic import Logic
+from ablate.engines.local.interfaces import KVStore
 from ablate.models import ModelConfig, resolve_model
-from ablate.plugins import Plugin
+from ablate.plugins import Plugin, hookimpl
 from ablate.testing import tiny_model
 from ablate.testing.models import ARCHITECTURES
-from ablate.types import Sampling
+from ablate.types import Limits, Sampling
 from ablate_draft import Draft
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
+from tests.testing.placing import Reordered
 
 PROMPTS = prompts_of_many_lengths(24)
 
@@ -76,3 +80,24 @@ def test_the_peak_of_kv_use_is_seen(checkpoint: Path) -> None:
     served = serve(session, ["a prompt of some length"])
     (completion,) = served.completions.values()
     assert max((u.kv_tokens or 0) for u in served.usage) == completion.prompt_tokens
+
+
+@dataclass(frozen=True)
+class ReorderedCache(Plugin):
+    """Supplies a store that says where each entry is."""
+
+    @hookimpl
+    def ablate_setup_cache(self, model: Any, limits: Limits) -> KVStore:
+        return Reordered(model, limits)
+
+
+@pytest.mark.parametrize("tokens_a_step", [512, 7])
+@pytest.mark.parametrize("architecture", ["llama", "mistral"])
+def test_a_store_may_give_its_entries_in_any_order(
+    tmp_path: Path, architecture: str, tokens_a_step: int
+) -> None:
+    window = {"sliding_window": 16} if architecture == "mistral" else {}
+    path = tiny_model(tmp_path, architecture, **window)
+    arm: dict[str, Plugin] = {"reordered": ReorderedCache()}
+    session = open_session(path, plugins=arm, max_num_batched_tokens=tokens_a_step)
+    assert serve(session, PROMPTS).texts() == generated(path, PROMPTS)

@@ -12,6 +12,7 @@ from ablate.testing import CheckError, check_cache, examine_cache
 from ablate.types import Limits
 from ablate_kv_int8.codec import Int8
 from ablate_prefix_cache.store import PrefixStore
+from tests.testing.placing import PLACING, Reordered
 from tests.testing.stores import STORES, Window
 
 
@@ -23,7 +24,11 @@ def prefix(model: Any, limits: Limits) -> KVStore:
     return PrefixStore(SlotStore(model, limits), block_size=2)
 
 
-@pytest.mark.parametrize("make", [SlotStore, int8, prefix])
+def prefix_of_reordered(model: Any, limits: Limits) -> KVStore:
+    return PrefixStore(Reordered(model, limits), block_size=2)
+
+
+@pytest.mark.parametrize("make", [SlotStore, int8, prefix, Reordered, prefix_of_reordered])
 def test_shipped_stores_hold_what_they_are_given(make: Any) -> None:
     check_cache(make)
 
@@ -33,7 +38,7 @@ def test_a_store_that_says_what_it_cannot_do_need_not_do_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "drops", "why"), STORES, ids=lambda case: getattr(case, "__name__", "")
+    ("make", "drops", "why"), [*STORES, *PLACING], ids=lambda case: getattr(case, "__name__", "")
 )
 def test_a_store_that_forgets_is_found(make: Any, drops: frozenset[str], why: str) -> None:
     with pytest.raises(CheckError) as caught:

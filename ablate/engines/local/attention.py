@@ -24,6 +24,7 @@ class PackedStep:
     def __init__(self, batch: Batch, cache: KVStore) -> None:
         self.batch = batch
         self.cache = cache
+        self.positions = [cache.positions(group) for group in batch.groups]
 
 
 def attend(
@@ -63,7 +64,9 @@ def attend(
             folded.reshape(rows, kv_heads, fold * q, size),
             keys,
             values,
-            attn_mask=group.mask(fold, sliding_window, query.dtype),
+            attn_mask=group.mask(
+                fold, sliding_window, query.dtype, ablate_step.positions[group.index]
+            ),
             scale=scaling,
         )
         unfolded = attended.view(rows, kv_heads, fold, q, size).permute(0, 3, 1, 2, 4)

@@ -46,21 +46,37 @@ class Group:
     def length(self) -> int:
         return max(s.start for s in self.spans) + self.q
 
-    def mask(self, fold: int, window: int | None, dtype: torch.dtype) -> Tensor:
+    @cached_property
+    def queries(self) -> Tensor:
+        """Positions of the new tokens, ``[R, q]``."""
+        starts = torch.tensor([s.start for s in self.spans], device=self.device)
+        return starts[:, None] + torch.arange(self.q, device=self.device)
+
+    def mask(
+        self,
+        fold: int,
+        window: int | None,
+        dtype: torch.dtype,
+        positions: Tensor | None = None,
+    ) -> Tensor:
         """Additive causal mask ``[R, 1, fold * q, L]``: query heads of one KV head are folded in.
 
-        Built once a step and shared by all layers with the same sliding ``window``.
+        ``positions``: what the step's store says of its entries. Built once a step and shared by
+        all layers with the same sliding ``window``.
         """
         key = (fold, window, dtype)
         if key not in self._masks:
-            self._masks[key] = self._build_mask(fold, window, dtype)
+            self._masks[key] = self._build_mask(fold, window, dtype, positions)
         return self._masks[key]
 
-    def _build_mask(self, fold: int, window: int | None, dtype: torch.dtype) -> Tensor:
-        starts = torch.tensor([s.start for s in self.spans], device=self.device)
-        queries = starts[:, None] + torch.arange(self.q, device=self.device)
-        behind = queries[:, :, None] - torch.arange(self.length, device=self.device)
+    def _build_mask(
+        self, fold: int, window: int | None, dtype: torch.dtype, positions: Tensor | None
+    ) -> Tensor:
+        every = torch.arange(self.length, device=self.device)
+        behind = self.queries[:, :, None] - (every if positions is None else positions)
         hidden = behind < 0
+        if positions is not None:
+            hidden |= positions < 0
         if window is not None:
             hidden |= behind >= window
         mask = torch.zeros(hidden.shape, dtype=dtype, device=self.device)

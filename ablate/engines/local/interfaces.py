@@ -66,6 +66,8 @@ class KVStore(ABC):
 
     A step is ``begin(batch)``, then for every layer ``append`` and ``read`` for each group, then
     ``commit`` for each sequence: tokens written beyond the committed length are rolled back.
+
+    A store that drops tokens says so in ``holds``, and in ``positions`` what ``read`` gives.
     """
 
     @property
@@ -117,6 +119,12 @@ class KVStore(ABC):
     def length(self, seq_id: int) -> int:
         """Committed tokens of a sequence."""
 
+    def holds(self, length: int) -> int:
+        """How many tokens are held of a sequence of ``length``, which is what it takes of the
+        capacity.
+        """
+        return length
+
     def order(self, seq_id: int) -> int:
         """A hint: rows of a batch sorted by it can be read without a copy."""
         return seq_id
@@ -124,6 +132,16 @@ class KVStore(ABC):
     @abstractmethod
     def begin(self, batch: Batch) -> None:
         """Make room for the batch's tokens and work out where they go."""
+
+    def positions(self, group: Group) -> Tensor | None:
+        """The place in its sequence of each entry that ``read`` gives, as each new token sees it.
+
+        ``[R, q, L]``, or ``[R, 1, L]`` where all new tokens see the same; L is then what ``read``
+        gives of a row, which may be less or more than the longest sequence. Negative: an entry that
+        this token does not see. It never sees what comes after it, and must see itself. Asked once
+        a step, after ``begin``, for all layers. None: every token, in order.
+        """
+        return None
 
     @abstractmethod
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
@@ -133,7 +151,8 @@ class KVStore(ABC):
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
         """Keys and values of a group's rows, each ``[R, G, L, D]`` in the model's dtype.
 
-        Entries at and beyond a row's own length are undefined but finite; attention masks them.
+        Entries at and beyond a row's own length, and those that ``positions`` hides, are undefined
+        but finite; attention masks them.
         """
 
     @abstractmethod

@@ -12,7 +12,7 @@ from ablate.testing.serving import one_thread
 
 WALKS = {"llama": 4}  # of one shape; of the others one each
 STEPS = 40
-READS = "every token is read back, by one row or many, after others came and went"
+READS = "every token that is held is read back, by one row or many, after others came and went"
 ROLL_BACK = "tokens that were written and not committed leave no trace"
 UNDO = (
     "commit() to fewer tokens than were written must undo the rest; a store that cannot must say "

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ablate.engines.local.batch import Batch, Span
+from ablate.engines.local.batch import Batch, Group, Span
 from ablate.engines.local.interfaces import KVStore, Seq
 from ablate.engines.local.slots import CacheShape
 from ablate.testing.models import random_model
@@ -81,6 +81,18 @@ def sequence(seq_id: int, prompt: Sequence[int]) -> Seq:
     return Seq(seq_id, request, list(prompt), len(prompt), LONGEST, 0.0, 0.0)
 
 
+def unfolded(row: Tensor, view: Tensor) -> Tensor:
+    """A row's entries ``[2, G, entries, D]`` where they are in the sequence; 0 what none sees.
+
+    ``view``: the position of each entry as each new token sees it, ``[q, entries]``.
+    """
+    positions = view.amax(0)  # the same for all that see it
+    seen = (positions >= 0).nonzero().flatten()
+    whole = row.new_zeros((*row.shape[:2], int(positions.max()) + 1, row.shape[3]))
+    whole[:, :, positions[seen]] = row[:, :, seen]
+    return whole
+
+
 class Driven:
     """A store, the sequences in it, and how many of their tokens it is to hold."""
 
@@ -114,17 +126,37 @@ class Driven:
         spans = [Span(i, tokens, self.kept[i], keep=0) for i, tokens in new.items()]
         batch = Batch(spans, self.store.order, self.bench.computed.device)
         self.store.begin(batch)
+        seen = [self._seen(group) for group in batch.groups]
         places = [(t, s.start + i) for s in batch.spans for i, t in enumerate(s.tokens)]
         tokens, positions = map(list, zip(*places, strict=True))
         read: dict[int, list[Tensor]] = {i: [] for i in new}
         for layer in range(self.bench.layers):
             keys, values = self.bench.computed[layer][:, tokens, positions]
             self.store.append(layer, keys, values)
-            for group in batch.groups:
-                rows = self._checked(self.store.read(layer, group), len(group.spans), group.length)
-                for row, span in zip(rows, group.spans, strict=True):
-                    read[span.seq_id].append(row[:, :, : span.start + len(span.tokens)])
+            for group, view in zip(batch.groups, seen, strict=True):
+                length = group.length if view is None else view.shape[2]
+                rows = self._checked(self.store.read(layer, group), len(group.spans), length)
+                for row, span in enumerate(group.spans):
+                    whole = rows[row] if view is None else unfolded(rows[row], view[row])
+                    read[span.seq_id].append(whole[:, :, : span.start + len(span.tokens)])
         return {i: torch.stack(layers) for i, layers in read.items()}
+
+    def _seen(self, group: Group) -> Tensor | None:
+        """What ``positions`` says, for each new token, if it has the form of that."""
+        view = self.store.positions(group)
+        if view is None:
+            return None
+        queries = group.queries[:, :, None]
+        form = (view.dim(), view.shape[0], view.is_floating_point())
+        if form != (3, group.rows, False) or view.shape[1] not in (1, group.q):
+            raise StoreError(
+                f"positions() should give whole numbers of shape ({group.rows}, {group.q} or 1, "
+                f"entries), and gave {tuple(view.shape)} in {view.dtype}"
+            )
+        view = torch.where(view > queries, -1, view)
+        if not bool(((view == queries).sum(2) == 1).all()):
+            raise StoreError("positions() should let every new token see itself, once")
+        return view
 
     def _checked(self, read: tuple[Tensor, Tensor], rows: int, length: int) -> Tensor:
         """``[R, 2, G, L, D]`` of what a store returned, if it has the form of that."""

@@ -164,9 +164,13 @@ class Walk:
                     f"length({seq_id}) should be the {length} tokens that were committed, and is "
                     f"{store.length(seq_id)}"
                 )
-        total = sum(kept.values())
+        total = sum(store.holds(length) for length in kept.values())
+        if any(not min(n, 1) <= store.holds(n) <= n for n in kept.values()):
+            raise StoreError("holds() should give at least 1 and at most the length, and 0 of 0")
         if not (0 <= store.tokens <= total and bool(store.tokens) == bool(total)):
-            raise StoreError(f"tokens is {store.tokens} while {total} are committed")
+            raise StoreError(
+                f"tokens is {store.tokens} while {total} of those committed are to be held"
+            )
         needed = round(store.tokens * store.bytes_per_token)
         if not needed <= store.used_bytes <= store.allocated_bytes:
             raise StoreError(
