@@ -1,8 +1,9 @@
 """What grading beside a trial costs it: the in-process engine with idle and with busy workers.
 
-``python -m benchmarks.grading_beside [--pairs N]``: the shipped reasoner serves the same requests
-again and again, in turn with nothing beside it and with every grading worker always busy with
-formulas. Prints the ratio of its throughput, pair by pair.
+``python -m benchmarks.grading_beside [--pairs N] [--threads N]``: the shipped reasoner serves the
+same requests again and again, in turn with nothing beside it and with every grading worker always
+busy with formulas. Prints the ratio of its throughput, pair by pair, and how many answers were
+graded meanwhile: with a thread on every core, next to none, as the workers wait for a free one.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ class Feeder:
         self._busy = threading.Event()
         self._domain = Math500(path="unread")
         self._grading = Grading({Math500.name: self._domain}, self._on_grade)
+        self.close = self._grading.close
         for _ in range(8):
             self._submit()
-        self.close = self._grading.close
+        while self.graded < 2:  # until they have imported what they need
+            time.sleep(0.1)
 
     def _submit(self) -> None:
         self._number += 1  # another text each time: verdicts are remembered
@@ -62,13 +65,17 @@ class Feeder:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--pairs", type=int, default=8)
-    pairs = parser.parse_args().pairs
+    parser.add_argument("--threads", type=int, help="of the engine; all cores if not given")
+    options = parser.parse_args()
     model = resolve_model(ModelConfig("tiny-reasoner", dtype="bfloat16"))
     context = EngineContext(model, ArmPlugins({}), Sampling(), CONCURRENCY)
-    with closing(LocalEngine().open(context)) as session, closing(Feeder()) as feeder:
-        speed(session)  # warms up; the workers have imported what they need meanwhile
-        found = []
-        for number in range(pairs):
+    with (
+        closing(Feeder()) as feeder,
+        closing(LocalEngine(threads=options.threads).open(context)) as session,
+    ):
+        speed(session)  # warms up
+        found, before = [], feeder.graded
+        for number in range(options.pairs):
             quiet, busy = 0.0, 0.0
             for beside in (number % 2 == 0, number % 2 == 1):
                 if beside:
@@ -79,7 +86,7 @@ def main() -> None:
                     quiet = speed(session)
             found.append((busy, quiet))
         print_ratios("throughput with busy workers / with idle ones", found)
-        print(f"graded meanwhile: {feeder.graded} answers")
+        print(f"graded meanwhile: {feeder.graded - before} answers")
 
 
 def speed(session: Session) -> float:
