@@ -373,5 +373,5 @@ def test_without_a_sandbox_no_problem_is_asked(
     humaneval: HumanEval, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "unavailable", lambda: "code is run in a sandbox: get one")
-    with pytest.raises(RecipeError, match="humaneval: code is run in a sandbox: get one"):
+    with pytest.raises(RecipeError, match="code is run in a sandbox: get one"):
         humaneval.problems()
