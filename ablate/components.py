@@ -71,10 +71,8 @@ class Components:
             problems = sum(len(problems_of(domain)) for domain in domains)
         except Exception:  # reported where the domain was built
             return
-        try:
-            arrival.offsets(problems * recipe.sampling.samples, Random(0))
-        except ValueError as error:
-            self.problem(f"workload: {error}")
+        requests = problems * recipe.sampling.samples
+        self._once(f"fits {arrival} {requests}", lambda: (None, _shortage(arrival, requests)))
 
     def domains(self, recipe: Recipe) -> dict[str, Domain]:
         found = {n: self._domain(n, self._asked(n, recipe)) for n in recipe.domains}
@@ -130,6 +128,14 @@ class Components:
         broken = [f"{n}: {e}" for n, e in self.installed.broken.items() if n not in optimizations]
         hint = f" Installed but cannot be loaded: {'; '.join(broken)}." if broken else ""
         return f"{where}: there is no {kind} {name!r}.{did_you_mean(name, known)}{hint}"
+
+
+def _shortage(arrival: Arrival, requests: int) -> list[str]:
+    try:
+        arrival.offsets(requests, Random(0))
+    except ValueError as error:
+        return [f"workload: {error}"]
+    return []
 
 
 def _domain_problems(name: str, domain: Domain) -> list[str]:

@@ -59,6 +59,11 @@ class Session(ABC):
         """
         return time.process_time()
 
+    def cpu_since(self, before: float | None) -> float | None:
+        """``cpu_seconds`` since it was ``before``."""
+        now = self.cpu_seconds
+        return None if before is None or now is None else now - before
+
     @property
     def peak_rss_bytes(self) -> int | None:
         """Largest resident memory so far, of this process unless the engine has others.

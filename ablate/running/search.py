@@ -55,8 +55,7 @@ def serve_at(session: Session, load: Load, speed: float, slo: Mapping[str, float
     usage: list[Usage] = []
     before = session.cpu_seconds
     counters = dict(session.run(hastened(load, speed), done.append, usage.append))
-    after = session.cpu_seconds
-    cpu = None if before is None or after is None else after - before
+    cpu = session.cpu_since(before)
     return Served(speed, tuple(done), tuple(usage), counters, cpu, share_within(done, slo))
 
 

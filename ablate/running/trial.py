@@ -136,7 +136,7 @@ def _serve(
         meter.begin()
         counters = session.run(load, writer.completed, writer.sampled)
         energy = meter.end()
-        return dict(counters), _since(before, session.cpu_seconds), energy
+        return dict(counters), session.cpu_since(before), energy
 
     def serve(speed: float) -> Served:
         writer.says(f"searching at {speed:.3g} times the rate")
@@ -149,10 +149,6 @@ def _serve(
         writer.sampled(usage)
     counted = {**found.counters, "max_request_rate": planned_rate(load) * found.speed}
     return counted, found.cpu, {}
-
-
-def _since(before: float | None, after: float | None) -> float | None:
-    return None if before is None or after is None else after - before
 
 
 def _context(arm: Arm, plugins: ArmPlugins, load: Load, directory: TrialDir) -> EngineContext:
@@ -196,7 +192,7 @@ def _warmup_tokens(arm: Arm, load: Load) -> int:
     """A long answer warms up no more than a short one; none may be longer than those to come."""
     sampling = arm.recipe.sampling
     limits = [sampling.limit(request.problem) for request in load.requests]
-    return min(WARMUP_TOKENS, *limits) if limits else WARMUP_TOKENS
+    return min([WARMUP_TOKENS, *limits])
 
 
 class _Writer:

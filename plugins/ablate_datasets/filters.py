@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from unicodedata import category
 
+from ablate.errors import RecipeError
+from ablate.types import Protocol
+
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def check_filter(chosen: str | None, protocol: Protocol) -> None:
+    """Raise RecipeError for a filter under a protocol that has none."""
+    if chosen and protocol != "lm_eval":
+        raise RecipeError(["filter is how lm_eval finds an answer; add 'protocol: lm_eval'"])
 
 
 def first(pattern: re.Pattern[str], text: str) -> str | None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar, Literal
 
-from ablate.errors import RecipeError
 from ablate.types import Problem
 from ablate_datasets.choices import REASONING, asked, listed
 from ablate_datasets.dataset import DatasetDomain
-from ablate_datasets.filters import exactly, first, multi_choice
+from ablate_datasets.filters import check_filter, exactly, first, multi_choice
 from ablate_datasets.source import Row, Source
 
 CORRECT = "Correct Answer"
@@ -50,8 +49,7 @@ class Gpqa(DatasetDomain):
     filter: Literal["flexible", "strict"] | None = None
 
     def __post_init__(self) -> None:
-        if self.filter and self.protocol != "lm_eval":
-            raise RecipeError(["filter is how lm_eval finds an answer; add 'protocol: lm_eval'"])
+        check_filter(self.filter, self.protocol)
 
     @property
     def statement(self) -> str:

@@ -15,7 +15,7 @@ from ablate.errors import RecipeError
 from ablate.grading.numbers import only_number
 from ablate.types import Problem
 from ablate_datasets.dataset import DatasetDomain
-from ablate_datasets.filters import first
+from ablate_datasets.filters import check_filter, first
 from ablate_datasets.maths import MAX_GEN_TOKS, asked, continued
 from ablate_datasets.source import Row, Source, rows
 
@@ -71,8 +71,7 @@ class Gsm8k(DatasetDomain):
     train_path: str | None = None
 
     def __post_init__(self) -> None:
-        if self.filter and self.protocol != "lm_eval":
-            raise RecipeError(["filter is how lm_eval finds an answer; add 'protocol: lm_eval'"])
+        check_filter(self.filter, self.protocol)
 
     @property
     def statement(self) -> str:

@@ -14,7 +14,8 @@ from ablate.engines.base import EngineContext
 from ablate.engines.local import LocalEngine
 from ablate.engines.local.session import LocalSession
 from ablate.plugins import ArmPlugins, Plugin
-from ablate.types import Completion, Load, ModelSpec, Problem, Request, Sampling, Usage
+from ablate.testing import serving
+from ablate.types import Load, ModelSpec, Problem, Request, Sampling
 
 
 def requests(prompts: Sequence[str], **form: Any) -> tuple[Request, ...]:
@@ -25,12 +26,8 @@ def requests(prompts: Sequence[str], **form: Any) -> tuple[Request, ...]:
     )
 
 
-class Served:
+class Served(serving.Served):
     """What a session returned, by request."""
-
-    def __init__(self) -> None:
-        self.completions: dict[str, Completion] = {}
-        self.usage: list[Usage] = []
 
     def texts(self) -> list[str]:
         return [self.completions[str(i)].text for i in range(len(self.completions))]
@@ -60,11 +57,7 @@ def serve(
     session: LocalSession, prompts: Sequence[str], concurrency: int = 8, **form: Any
 ) -> Served:
     served = Served()
-    session.run(
-        Load(requests(prompts, **form), concurrency),
-        lambda c: served.completions.__setitem__(c.request_id, c),
-        served.usage.append,
-    )
+    session.run(Load(requests(prompts, **form), concurrency), served.take, served.usage.append)
     return served
 
 
