@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ablate.engines.local.batch import Span
-from ablate.engines.local.fused import FusedForward, pack_output
+from ablate.engines.local.fused import pack_output
 from ablate.engines.local.interfaces import Seq
 from ablate.engines.local.packing import PackedLinear, pack
 from ablate.engines.local.runner import ModelRunner
@@ -35,10 +35,11 @@ def plain(model: Any) -> list[Tensor]:
         return [model(torch.tensor([row])).logits[0].float() for row in TOKENS]
 
 
-def served(model: Any) -> list[Tensor]:
+def served(model: Any, is_fused: bool = True) -> list[Tensor]:
     """The same by the engine: all but four tokens of each as one chunk, the rest one by one."""
     store = SlotStore(model, Limits(8, 512, 64, 1 << 30))
     run = ModelRunner(model, store)
+    assert (run.fused is not None) == is_fused
     seqs = [
         Seq(i, Request(str(i), Problem("", "", "", ""), 0, 0), list(row), len(row), 1, 0, 0)
         for i, row in enumerate(TOKENS)
@@ -71,7 +72,6 @@ def test_fused_layers_say_what_transformers_says(
     model, coarse = loaded(folder, torch.float32), loaded(folder, torch.bfloat16)
     truth, rounded = plain(model), plain(coarse)
     got, got_rounded = served(model), served(coarse)
-    assert all(isinstance(layer.forward, FusedForward) for layer in model.base_model.layers)
     for mine, theirs in zip(got, truth, strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
     # bfloat16 is no further from the truth than transformers' own bfloat16 is
@@ -126,6 +126,10 @@ def test_layers_with_hooks_are_left_alone(tiny_model: Callable[..., Path]) -> No
     called: list[int] = []
     model.base_model.layers[0].mlp.up_proj.register_forward_hook(lambda *_: called.append(1))
     served(model)
+    assert called
+    called.clear()
+    model.base_model.layers[0].mlp.register_forward_hook(lambda *_: called.append(1))
+    served(model, is_fused=False)
     assert called
 
 

@@ -26,17 +26,6 @@ class PackedStep:
         self.batch = batch
         self.cache = cache
         self.positions = [cache.positions(group) for group in batch.groups]
-        self._rotation: tuple[Tensor, Tensor, Tensor] | None = None
-
-    def rotate(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-        """Rotary embedding of ``x`` [N, heads, D]; cosines and sines are ``[1, N, D]``."""
-        cos, sin = angles
-        if self._rotation is None or self._rotation[0] is not cos:
-            signed = sin[0].clone()
-            signed[:, : sin.shape[-1] // 2].neg_()  # so that the halves need only change places
-            self._rotation = cos, cos[0, :, None], signed[:, None]
-        _, cos, sin = self._rotation
-        return (x * cos).addcmul_(x.roll(x.shape[-1] // 2, -1), sin)
 
 
 def attend(

@@ -55,17 +55,17 @@ class PackedLinear(nn.Linear):
     def __init__(self, layer: nn.Linear, packed: PackedWeight, start: int) -> None:
         nn.Module.__init__(self)
         self.in_features, self.out_features = layer.in_features, layer.out_features
-        self._packed = packed
+        self.packed = packed
         self._rows = slice(start, start + self.out_features)
         self.register_buffer("held", packed.held, persistent=False)
         self.bias = layer.bias
 
     @property
     def weight(self) -> Tensor:  # type: ignore[override]
-        return self._packed.held.to_dense()[self._rows]
+        return self.packed.held.to_dense()[self._rows]
 
     def forward(self, input: Tensor) -> Tensor:
-        y = self._packed.linear(input.reshape(-1, self.in_features))[:, self._rows]
+        y = self.packed.linear(input.reshape(-1, self.in_features))[:, self._rows]
         return y.reshape(*input.shape[:-1], self.out_features)
 
 
@@ -82,10 +82,12 @@ def can_pack(module: nn.Module) -> bool:
 def pack(owner: nn.Module, names: Sequence[str]) -> PackedWeight | None:
     """Pack the linear layers ``names`` of a module together and put them in place of those.
 
-    None, and nothing is done, if one of them cannot be packed.
+    None, and nothing is done, if one of them cannot be packed. What is packed already stays so.
     """
     available: Any = torch.backends.mkldnn.is_available
     layers = [getattr(owner, name) for name in names]
+    if all(isinstance(layer, PackedLinear) for layer in layers):
+        return _packed_before(layers)
     if not available() or not all(map(can_pack, layers)):
         return None
     packed = PackedWeight(layers)
@@ -94,6 +96,13 @@ def pack(owner: nn.Module, names: Sequence[str]) -> PackedWeight | None:
         setattr(owner, name, PackedLinear(layer, packed, start))
         start += layer.out_features
     return packed
+
+
+def _packed_before(layers: Sequence[PackedLinear]) -> PackedWeight | None:
+    held = layers[0].packed
+    rows = sum(layer.out_features for layer in layers)
+    together = all(layer.packed is held for layer in layers) and held.held.shape[0] == rows
+    return held if together else None
 
 
 def _biases(layers: Sequence[nn.Linear]) -> Tensor | None:
