@@ -7,7 +7,7 @@ its double does not, and then narrowed down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ablate.engines.base import Session
@@ -16,7 +16,6 @@ from ablate.types import Completion, Load, Usage
 
 MOST_DOUBLINGS = 8
 BISECTIONS = 3  # from a factor of 2 to one of 1.09
-NAMES = {"ttft": "ttft", "tpot": "tpot", "e2e_latency": "e2el"}  # bound -> latency
 
 
 @dataclass(frozen=True)
@@ -51,23 +50,14 @@ def planned_rate(load: Load) -> float:
 
 def serve_at(session: Session, load: Load, speed: float, slo: Mapping[str, float]) -> Served:
     """What comes of a load at a speed."""
+    from ablate.metrics import share_within  # numpy, which planning does without
+
     done: list[Completion] = []
     usage: list[Usage] = []
     before = session.cpu_seconds
     counters = dict(session.run(hastened(load, speed), done.append, usage.append))
     cpu = session.cpu_since(before)
     return Served(speed, tuple(done), tuple(usage), counters, cpu, share_within(done, slo))
-
-
-def share_within(completions: Sequence[Completion], slo: Mapping[str, float]) -> float:
-    """The share of requests that kept every bound; one that does not apply is kept."""
-    from ablate.metrics import latency  # numpy, which planning does without
-
-    kept = [
-        all((found := latency(NAMES[n], done)) is None or found <= most for n, most in slo.items())
-        for done in completions
-    ]
-    return sum(kept) / len(kept) if kept else 0.0
 
 
 def fastest(serve: Serve, attainment: float) -> Served:
