@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -99,13 +100,25 @@ def test_users_think() -> None:
 
 
 TRACES = {
-    "azure": "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+    "azure 2023": "TIMESTAMP,ContextTokens,GeneratedTokens\n"
     "2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.9951690,396,109\n"
     "2023-11-16 18:15:51.2224670,879,55\n",
-    "burstgpt": "Timestamp,Model,Request tokens\n5,ChatGPT,472\n45,ChatGPT,1087\n118,GPT-4,417\n",
-    "servegen": "request_id,timestamp,input\n1,118.5,7\n0,0.25,9\n2,119.5,3\n",
+    "azure 2024": "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+    "2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-10 00:00:00.017335+00:00,2399,6\n"
+    "2024-05-10 02:00:00.017335+02:00,76,2\n",
+    "burstgpt": "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,"
+    "Total tokens,Log Type\n5,0,3.5,ChatGPT,472,18,490,Conversation log\n"
+    "45,1,9.1,ChatGPT,1087,230,1317,Conversation log\n118,,2.0,GPT-4,417,276,693,API log\n",
+    "servegen": "request_id,timestamp,input_tokens\n1,118.5,7\n0,0.25,9\n2,119.5,3\n",
+    "any": "user,time\na, 1.5\nb, 2\nc, 4e0\n",
 }
-GAPS = {"azure": [4.314579, 0.227298], "burstgpt": [40, 73], "servegen": [118.25, 1]}
+GAPS = {
+    "azure 2023": [4.314579, 0.227298],
+    "azure 2024": [0.007405, 0.0],
+    "burstgpt": [40, 73],
+    "servegen": [118.25, 1],
+    "any": [0.5, 2],
+}
 
 
 @pytest.mark.parametrize("name", TRACES)
@@ -121,8 +134,24 @@ def test_a_trace_is_replayed(tmp_path: Path, name: str) -> None:
     assert Trace(str(file), request_rate=8).offsets(3, Random(0))[-1] == pytest.approx(0.25)
     parts = {tuple(Trace(str(file)).offsets(2, Random(seed))) for seed in range(20)}
     assert len(parts) == 2
+    part = Trace(str(file)).offsets(2, Random(1))
+    assert part == Trace(str(file)).offsets(2, Random(1))
     with pytest.raises(ValueError, match="has 3 arrivals, and a trial needs 4"):
         Trace(str(file)).offsets(4, Random(0))
+
+
+def test_dates_without_a_zone_do_not_turn_the_clock_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")  # 1:00 to 2:00 comes twice that night
+    time.tzset()
+    try:
+        file = tmp_path / "trace.csv"
+        file.write_text("time\n2023-11-05 01:59:59\n2023-11-05 02:00:01\n")
+        assert Trace(str(file)).offsets(2, Random(0)) == [0, 2]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
