@@ -28,8 +28,9 @@ from ablate.levels import (
     misfit,
 )
 from ablate.plugins import Installed, Plugin, installed
+from ablate.problems import asked_of
 from ablate.recipe import Recipe, parse, read_recipe, to_tree, value_problems
-from ablate.types import ArmInfo
+from ablate.types import ArmInfo, Problem
 from ablate.yamlfile import assign
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Arm:
     engine: Engine
     domains: Mapping[str, Domain]
     arrival: Arrival = field(default_factory=Batch)
+
+    @property
+    def asked(self) -> dict[str, tuple[Problem, ...]]:
+        """The problems that it asks, by domain."""
+        return asked_of(self.domains, self.arrival.mix)
 
 
 @dataclass(frozen=True)
@@ -186,7 +192,7 @@ def _arm(
     model = components.model(applied, engine)
     if engine is None or arrival is None:
         return None, problems
-    components.fits(arrival, applied, domains.values())
+    components.fits(arrival, applied, domains)
     plugins = {n: p for level in combination for n, p in level.plugins.items()}
     problems += incompatibilities(plugins, applied.engine[0], engine, components.engines(), model)
     info = ArmInfo(

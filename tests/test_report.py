@@ -254,6 +254,7 @@ def test_accuracy_rests_on_problems_not_on_repetitions(results: dict[str, Any]) 
     assert own["n"] == PROBLEMS
     assert own["value"] == pytest.approx(0.95)
     assert own["low"] < 0.95 < own["high"]
+    assert sheets(results)[0].aid.startswith("Problems: arithmetic 40, logic 40. First line:")
 
 
 def test_failed_trials_are_shown_and_not_counted() -> None:

@@ -74,7 +74,7 @@ def test_ten_thousand_gaps_are_gamma_distributed(
 def rejected(drawn: Sequence[NDArray[np.float64]], burstiness: float) -> int:
     """Of how many seeds the gaps have another distribution (Kolmogorov and Smirnov, 1 %)."""
     wanted = scipy.stats.gamma(burstiness, scale=1 / (7 * burstiness)).cdf
-    return sum(scipy.stats.kstest(gaps, wanted).pvalue < 0.01 for gaps in drawn)
+    return sum(float(scipy.stats.kstest(gaps, wanted).pvalue) < 0.01 for gaps in drawn)
 
 
 def test_regular_gaps_do_not_vary() -> None:

@@ -15,12 +15,18 @@ class Arrival(ABC):
 
     ``turns``: how many problems are asked one after the other in one chat, each with those before
     it and their right answers as its history, so that a prefix cache has something to share.
+    ``mix``: weights of the domains in the stream, 1 for one that it does not name. They give their
+    first problems in that proportion until one has none left; no problem is asked twice for a
+    weight's sake. Without weights all problems are asked.
     """
 
     turns: int = field(default=1, kw_only=True)
+    mix: dict[str, float] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         at_least_one("turns", self.turns)
+        for domain, weight in self.mix.items():
+            positive(f"mix.{domain}", weight)
 
     @property
     def attained(self) -> float | None:

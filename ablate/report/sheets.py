@@ -97,8 +97,17 @@ def _accuracy_sheet(results: Results) -> Sheet:
         return result
 
     columns = (*domains, "all") if len(domains) != 1 else tuple(domains)
-    aid = f"{ACCURACY_AID} {MARK_AID}"
+    aid = f"{_sizes(results)} {ACCURACY_AID} {MARK_AID}"
     return Sheet("Accuracy", columns, _rows(results, cells, len(columns)), aid)
+
+
+def _sizes(results: Results) -> str:
+    """How many problems of each domain were answered, by the arm that answered most."""
+    most = {
+        domain: max((a["accuracy"]["domains"][domain]["n"] for a in results["arms"]), default=0)
+        for domain in results["run"]["domains"]
+    }
+    return f"Problems: {', '.join(f'{domain} {n:,}' for domain, n in most.items())}."
 
 
 def _unread_sheet(results: Results) -> list[Sheet]:
