@@ -16,6 +16,7 @@ from ablate.types import RunInfo
 RATIO_METRICS = (
     "output_throughput",
     "request_throughput",
+    "max_request_rate",
     "running_time",
     "mean_e2el_ms",
     "mean_ttft_ms",
@@ -23,8 +24,10 @@ RATIO_METRICS = (
     "mean_tpot_ms",
     "mean_itl_ms",
     "mean_output_tokens",
+    "cv_e2el",
     "weight_bytes",
     "peak_kv_bytes",
+    "std_kv_bytes",
     "peak_kv_allocated_bytes",
     "peak_rss_bytes",
 )

@@ -15,7 +15,7 @@ from ablate.report.claims import judge_claims
 from ablate.report.contrasts import contrast, open_loop
 from ablate.report.drift import drift, drift_notes
 from ablate.report.effects import all_effects, study, unshown
-from ablate.report.judge import band_of, margin_of, speed_metric, verdicts
+from ablate.report.judge import Workload, band_of, margin_of, speed_metric, verdicts
 from ablate.report.noise import mark_noise, noise_floor
 from ablate.report.notes import notes
 from ablate.report.tradeoffs import goodput, pareto
@@ -72,14 +72,18 @@ def build_results(info: RunInfo, trials: Iterable[Trial], added: Added = NONE) -
     return result
 
 
-def _workload(arms: Mapping[str, ArmData], baseline: ArmData | None) -> str:
-    """``open``: arrivals were given beforehand; ``closed``: they followed the answers."""
-    others = [a for a in arms.values() if baseline and a is not baseline and not a.info.replicate]
-    pairs = [(a, b) for a in others if baseline for b in sorted(a.blocks & baseline.blocks)]
-    if not baseline or not pairs:
+def _workload(arms: Mapping[str, ArmData], baseline: ArmData | None) -> Workload:
+    """The baseline's: with given arrivals, some arm has the same; another may have its own load."""
+    if baseline is None:
         return "closed"
-    arm, block = pairs[0]
-    opened = open_loop(arm.trials[block], baseline.trials[block], arm)
+    if any("max_request_rate" in t.result.counters for t in baseline.good.values()):
+        return "search"
+    others = [a for a in arms.values() if a is not baseline and not a.info.replicate]
+    opened = any(
+        open_loop(arm.trials[block], baseline.trials[block], arm)
+        for arm in others
+        for block in sorted(arm.blocks & baseline.blocks)
+    )
     return "open" if opened else "closed"
 
 

@@ -32,7 +32,8 @@ _RATIO_SHEETS: tuple[tuple[str, Mapping[str, str]], ...] = (
     (
         "Speed of the service",
         {
-            "output_throughput": "Throughput",
+            "output_throughput": "Output throughput",
+            "max_request_rate": "Highest rate",
             "running_time": "Running time",
             "mean_output_tokens": "Answer length",
         },
@@ -151,7 +152,10 @@ def _accuracy_cell(own: Mapping[str, Any], change: Mapping[str, Any] | None) -> 
     return _marked((share, moved), mood, change, no_change=0.0)
 
 
-def _ratio_sheet(results: Results, title: str, columns: Mapping[str, str]) -> Sheet:
+def _ratio_sheet(results: Results, title: str, titles: Mapping[str, str]) -> Sheet:
+    searched = results["rules"]["speed_metric"] == "max_request_rate"
+    columns = {n: t for n, t in titles.items() if searched or n != "max_request_rate"}
+
     def cells(arm: Mapping[str, Any], found: Mapping[str, Any] | None) -> list[Cell]:
         if found is None:
             return [_value(arm, name) for name in columns]
