@@ -43,9 +43,14 @@ def hastened(load: Load, speed: float) -> Load:
 
 
 def planned_rate(load: Load) -> float:
-    """Requests per second of an open loop, as its arrivals are planned."""
+    """Requests per second of an open loop, as its arrivals are planned.
+
+    Raises TrialError if all arrive at the start, which no speed changes.
+    """
     last = max(request.arrival or 0.0 for request in load.requests)
-    return len(load.requests) / last if last else 0.0
+    if not last:
+        raise TrialError("all requests arrive at one moment, which has no rate to look for")
+    return len(load.requests) / last
 
 
 def serve_at(session: Session, load: Load, speed: float, slo: Mapping[str, float]) -> Served:
@@ -63,23 +68,25 @@ def serve_at(session: Session, load: Load, speed: float, slo: Mapping[str, float
 def fastest(serve: Serve, attainment: float) -> Served:
     """The fastest load of which a share of ``attainment`` kept the bounds.
 
-    Raises TrialError if none did, not even at a small part of the planned rate.
+    Raises TrialError if none did, not even at a small part of the planned rate, and if there is no
+    end to it, because the requests are too few to overload anything or the bounds too loose.
     """
     first = serve(1.0)
-    if first.share_within < attainment:
-        return _between(serve, *_slower(serve, first, attainment), attainment)
-    kept, failed = _faster(serve, first, attainment)
-    return kept if failed is None else _between(serve, kept, failed, attainment)
+    ends = _faster if first.share_within >= attainment else _slower
+    return _between(serve, *ends(serve, first, attainment), attainment)
 
 
-def _faster(serve: Serve, kept: Served, attainment: float) -> tuple[Served, Served | None]:
-    """The fastest that keeps the bounds and the first that does not, if there is one."""
+def _faster(serve: Serve, kept: Served, attainment: float) -> tuple[Served, Served]:
+    """The fastest that keeps the bounds and the first that does not."""
     for _ in range(MOST_DOUBLINGS):
         tried = serve(kept.speed * 2)
         if tried.share_within < attainment:
             return kept, tried
         kept = tried
-    return kept, None
+    raise TrialError(
+        f"even at {kept.speed:g} times the workload's rate {kept.share_within:.0%} of the requests "
+        "kept the bounds of slo: ask more requests, or set tighter bounds"
+    )
 
 
 def _slower(serve: Serve, failed: Served, attainment: float) -> tuple[Served, Served]:
