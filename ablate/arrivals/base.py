@@ -36,6 +36,14 @@ class Arrival(ABC):
         return None
 
     @property
+    def offline(self) -> int | None:
+        """The concurrency of the batch in which an arm's requests are served once more.
+
+        None: they are not.
+        """
+        return None
+
+    @property
     @abstractmethod
     def in_flight(self) -> int | None:
         """The most requests in flight at once; None: no limit."""
@@ -62,17 +70,21 @@ class OpenLoop(Arrival):
     ``concurrency`` caps what is in flight; waiting for a free slot counts as latency.
     ``find: max_rate_under_slo`` serves the arrivals faster and slower until the highest rate is
     known, within a factor of 1.09, at which a share of ``attainment`` of the requests keeps the
-    recipe's ``slo``; what is reported is the load at that rate.
+    recipe's ``slo``; what is reported is the load at that rate. ``offline``: the concurrency of a
+    batch in which every arm serves block 0's requests once more, so that its accuracy under load
+    can be held against that offline.
     """
 
     concurrency: int | None = None
     find: Literal["max_rate_under_slo"] | None = None
     attainment: float = 0.9
+    offline: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.concurrency is not None:
-            at_least_one("concurrency", self.concurrency)
+        for name in ("concurrency", "offline"):
+            if (value := getattr(self, name)) is not None:
+                at_least_one(name, value)
         if not 0 < self.attainment <= 1:
             raise ValueError(f"attainment must be above 0 and at most 1, not {self.attainment}")
 

@@ -29,7 +29,7 @@ def notes(info: RunInfo, arms: Mapping[str, ArmData], contrasts: Iterable[Any]) 
 
 def _progress(info: RunInfo, arms: Mapping[str, ArmData]) -> Iterator[str]:
     ended = sum(len(a.trials) for a in arms.values())
-    planned = len(info.arms) * info.blocks
+    planned = len(info.places)
     if ended < planned:
         yield f"Unfinished run: {ended} of {planned} trials have ended; numbers may still change."
     if info.blocks < 2:

@@ -8,6 +8,7 @@ from typing import Any
 from ablate.report import added, words
 from ablate.report.cells import EMPTY, NOISE, Cell, Mood, Sheet
 from ablate.report.drift import drift_sheet
+from ablate.report.offline import offline_sheet
 from ablate.report.several import several_sheet
 from ablate.report.summary import interaction_sheets
 
@@ -78,6 +79,7 @@ def sheets(results: Results) -> list[Sheet]:
     return [
         first,
         *_unread_sheet(results),
+        *offline_sheet(results),
         *several,
         *ratios,
         *together,

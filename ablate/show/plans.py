@@ -27,7 +27,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         "sampling": pairs(asdict(recipe.sampling)),
         "workload": pairs(recipe.workload),
         "executor": " ".join([recipe.executor[0], pairs(recipe.executor[1])]),
-        "design": f"{recipe.design}, {len(plan.arms)} arms x {recipe.blocks} blocks",
+        "design": f"{recipe.design}, {_size(plan)}",
     }
     console.print(table((), facts.items()))
     arms = [
@@ -42,6 +42,12 @@ def print_plan(plan: Plan, console: Console) -> None:
     console.print(titled("Size", (), _sizes(plan, estimated)))
     console.print(titled("What it can detect", (), _power(plan)))
     console.print("\nNo conflicts were found.")
+
+
+def _size(plan: Plan) -> str:
+    twins = sum(bool(arm.info.offline_of) for arm in plan.arms)
+    size = f"{len(plan.arms) - twins} arms x {plan.recipe.blocks} blocks"
+    return f"{size}, and {twins} offline trials" if twins else size
 
 
 def _level_text(level: Level) -> str:

@@ -139,7 +139,8 @@ def test_a_search_without_an_end_fails_and_leaves_nothing_behind(
     trial = run(planned(slo)["baseline"], 0, tmp_path / "trial")
     assert (trial.result.status, trial.result.kind) == ("failed", "error")
     assert message in (trial.result.message or "")
-    assert not (trial.records or trial.usage)
+    assert not trial.records
+    assert not trial.usage
 
 
 def test_a_search_that_was_interrupted_is_completed_without_one(
