@@ -115,6 +115,10 @@ class KVStore(ABC):
     def free(self, seq_id: int) -> None:
         """Forget a sequence."""
 
+    def reset(self) -> None:
+        """Forget what is kept of sequences that have ended, so that one run helps no other."""
+        return
+
     @abstractmethod
     def length(self, seq_id: int) -> int:
         """Committed tokens of a sequence."""

@@ -108,6 +108,7 @@ class LocalSession(Session):
         asked = [request.problem for request in load.requests]
         prompts = [self._parts.codebook.prompt(problem) for problem in asked]
         self._check_lengths(asked, prompts)
+        self._parts.cache.reset()
         before = counters(self._parts)
         loop = Loop(self._parts, self._clock, self._context.sampling, on_completion, on_usage)
         loop.run(load, prompts, self._next_id)
