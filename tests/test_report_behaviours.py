@@ -90,7 +90,7 @@ def test_stragglers_are_named_with_their_reason() -> None:
     assert (last["block"], last["problem_id"]) == (0, str(PROBLEMS + 1))
     assert entry["tail_share"] == pytest.approx(0.9)  # from 0.4 s to 4 s
     text = shown(found)
-    assert "for 90.0 % of a trial's time only its stragglers are under way, 17 at" in text
+    assert "for 90.0 % of a trial's time only its stragglers are being served, 17 at" in text
     assert "Effort and difficulty" not in text  # the terminal has enough without it
     page = to_markdown(found)
     assert "## Stragglers" in page

@@ -22,8 +22,8 @@ SERIES_AID = (
 )
 CLOSED_AID = (
     "Arms that differ in where their thinking is closed, and the one that closes none. Cut off: "
-    "answers that reached the token limit. Minus: the accuracy gained over answers that are cut off "
-    "at as many tokens, percentage points [95 % interval], paired by problem, p adjusted."
+    "answers that reached the token limit. Minus: the accuracy gained over answers that are cut "
+    "off at as many tokens, percentage points [95 % interval], paired by problem, p adjusted."
 )
 SERIES = {"arms": ("Token budget", SERIES_AID), "closed": ("Thinking budget", CLOSED_AID)}
 

@@ -1,7 +1,7 @@
 """What each budget bought, of arms that differ in their token budget alone.
 
-Where the thinking was closed at a number of tokens and answers were cut off at the same, the two are
-compared.
+Where the thinking was closed at a number of tokens and answers were cut off at as many, the two
+are compared.
 """
 
 from __future__ import annotations
