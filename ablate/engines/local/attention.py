@@ -15,6 +15,7 @@ from ablate.engines.local.interfaces import KVStore
 from ablate.errors import TrialError
 
 NAME = "ablate"
+FEW_QUERIES = 32
 _UNSUPPORTED = ("softcap", "s_aux")
 
 
@@ -25,6 +26,17 @@ class PackedStep:
         self.batch = batch
         self.cache = cache
         self.positions = [cache.positions(group) for group in batch.groups]
+        self._rotation: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def rotate(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+        """Rotary embedding of ``x`` [N, heads, D]; cosines and sines are ``[1, N, D]``."""
+        cos, sin = angles
+        if self._rotation is None or self._rotation[0] is not cos:
+            signed = sin[0].clone()
+            signed[:, : sin.shape[-1] // 2].neg_()  # so that the halves need only change places
+            self._rotation = cos, cos[0, :, None], signed[:, None]
+        _, cos, sin = self._rotation
+        return (x * cos).addcmul_(x.roll(x.shape[-1] // 2, -1), sin)
 
 
 def attend(
@@ -38,7 +50,7 @@ def attend(
     sliding_window: int | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Write the step's keys and values, and attend over all that the store holds.
+    """Attention as transformers' layers call it.
 
     ``query`` is ``[1, H, N, D]``, ``key`` and ``value`` ``[1, G, N, D]``; returns ``[1, N, H, D]``.
     """
@@ -47,31 +59,69 @@ def attend(
     refused = [name for name in _UNSUPPORTED if kwargs.get(name) is not None]
     if refused:
         raise TrialError(f"engine 'local' does not support attention with {', '.join(refused)}")
-    cache = ablate_step.cache
     layer: int = module.layer_idx  # type: ignore[assignment]
-    cache.append(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
-    heads, kv_heads, size = query.shape[1], key.shape[1], query.shape[3]
+    q, k, v = (t[0].transpose(0, 1) for t in (query, key, value))
+    out = attend_rows(ablate_step, layer, q, k, v, scaling, sliding_window)
+    return out.view(1, query.shape[2], query.shape[1], -1), None
+
+
+def attend_rows(
+    step: PackedStep,
+    layer: int,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    window: int | None,
+) -> Tensor:
+    """Write the step's keys and values, and attend over all that the store holds.
+
+    ``query`` is ``[N, H, D]``, ``key`` and ``value`` ``[N, G, D]``; returns ``[N, H * D]``.
+    """
+    cache = step.cache
+    cache.append(layer, key, value)
+    heads, kv_heads, size = query.shape[1], key.shape[1], query.shape[2]
     fold = heads // kv_heads
-    packed = query[0].transpose(0, 1)
     out = []
-    for group in ablate_step.batch.groups:
+    for group in step.batch.groups:
         rows, q = group.rows, group.q
-        mine = packed[group.offset : group.offset + rows * q]
+        mine = query[group.offset : group.offset + rows * q]
         # the query heads that share a KV head become more queries of it: no repeated keys
-        folded = mine.view(rows, q, kv_heads, fold, size).permute(0, 2, 3, 1, 4)
+        if q > 1:
+            mine = mine.reshape(rows, q, kv_heads, fold, size).permute(0, 2, 3, 1, 4)
         keys, values = cache.read(layer, group)
-        attended = scaled_dot_product_attention(
-            folded.reshape(rows, kv_heads, fold * q, size),
-            keys,
-            values,
-            attn_mask=group.mask(
-                fold, sliding_window, query.dtype, ablate_step.positions[group.index]
-            ),
-            scale=scaling,
+        mask = group.mask(fold, window, query.dtype, step.positions[group.index])
+        attended = _attention(
+            mine.reshape(rows, kv_heads, fold * q, size), keys, values, mask, scaling
         )
-        unfolded = attended.view(rows, kv_heads, fold, q, size).permute(0, 3, 1, 2, 4)
-        out.append(unfolded.reshape(rows * q, heads, size))
-    return (out[0] if len(out) == 1 else torch.cat(out))[None], None
+        if q > 1:
+            attended = attended.view(rows, kv_heads, fold, q, size).permute(0, 3, 1, 2, 4)
+        out.append(attended.reshape(rows * q, heads * size))
+    return out[0] if len(out) == 1 else torch.cat(out)
+
+
+def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
+    """``[R, G, f, D]`` of queries ``[R, G, f, D]`` over keys and values ``[R, G, L, D]``."""
+    few = q.shape[2] <= FEW_QUERIES
+    if few and q.dtype == torch.bfloat16 and q.device.type == "cpu":
+        return _few_queries(q, k, v, mask, scaling)
+    return scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
+
+
+def _few_queries(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
+    """The same by two batched products, with the softmax in float32.
+
+    torch's kernel makes two small products for every row and head, whose start costs more than
+    they do. oneDNN takes what is dense: a copy is cheaper than what it does with the rest.
+    """
+    rows, heads, f, size = q.shape
+    scale = size**-0.5 if scaling is None else scaling
+    keys, values = (t.contiguous().view(rows * heads, -1, size) for t in (k, v))
+    hidden = mask.expand(-1, heads, -1, -1).reshape(rows * heads, f, -1)
+    queries = q.reshape(rows * heads, f, size)
+    scores = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=scale)
+    weights = torch.softmax(scores, -1, dtype=torch.float32).to(q.dtype)
+    return torch.bmm(weights, values).view(rows, heads, f, size)
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:

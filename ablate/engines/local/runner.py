@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ablate.engines.local.attention import PackedStep, use_store_attention
 from ablate.engines.local.batch import Batch, Span
+from ablate.engines.local.fused import fuse
 from ablate.engines.local.interfaces import KVStore
 
 
@@ -18,6 +19,7 @@ class ModelRunner:
 
     def __init__(self, model: Any, cache: KVStore) -> None:
         use_store_attention(model)
+        fuse(model)
         self.model = model
         self.cache = cache
         self._device: torch.device = model.device  # asking the model walks all its parameters

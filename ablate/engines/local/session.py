@@ -11,6 +11,7 @@ import torch
 from ablate.engines.base import EngineContext, Session
 from ablate.engines.local import LocalEngine
 from ablate.engines.local.clock import Clock, WallClock
+from ablate.engines.local.fused import pack_output
 from ablate.engines.local.interfaces import DecodeStep, KVStore, Sampler
 from ablate.engines.local.loading import load_model, resolve_device
 from ablate.engines.local.loop import Loop, Parts, counters
@@ -54,6 +55,8 @@ class LocalSession(Session):
         self.model = plugins.component(
             "ablate_load_model", load_model, model=context.model, device=self._device
         )
+        if options.pack_output:
+            pack_output(self.model)
         self._limits = self._make_limits(options)
         cache = plugins.component(
             "ablate_setup_cache", default_cache, model=self.model, limits=self._limits

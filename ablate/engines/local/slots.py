@@ -1,8 +1,9 @@
 """The standard KV store: one slot of contiguous memory per admitted sequence.
 
 Running sequences always fill the first slots (the last moves into a hole), so that a decode step
-reads plain slices. The memory doubles along slots and positions when a step needs more. What is
-stored is a codec's business: full precision here, quantized in plugins.
+reads plain slices. When a step needs more memory, slots double, and positions grow by a few: every
+step reads all of them, so that a copy now and then costs little. What is stored is a codec's
+business: full precision here, quantized in plugins.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from torch import Tensor
 from ablate.engines.local.batch import Batch, Group
 from ablate.engines.local.interfaces import Block, KVStore, Seq
 from ablate.types import Limits
+
+POSITIONS = 64  # by which the memory of a slot grows
 
 
 @dataclass(frozen=True)
@@ -167,8 +170,25 @@ class SlotStore(KVStore):
             for plane, part in zip(planes, self.codec.encode(new), strict=True):
                 plane[layer][slots, :, positions] = part
 
+    def positions(self, group: Group) -> Tensor | None:
+        width = self._width(group)
+        if width == group.length:
+            return None
+        return torch.arange(width, device=self.shape.device).view(1, 1, -1)
+
+    def _width(self, group: Group) -> int:
+        """How many positions ``read`` gives: all there are, where that spares a copy.
+
+        Products of bfloat16 on a CPU copy what is not dense, which costs more than a few more keys.
+        """
+        have, need = self._keys[0].shape[3], group.length
+        shape = self.shape
+        copied = shape.dtype == torch.bfloat16 and shape.device.type == "cpu"
+        stored_as_read = isinstance(self.codec, Plain)
+        return have if copied and stored_as_read and have <= need + POSITIONS else need
+
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
-        rows, length = self._rows[group.index], group.length
+        rows, length = self._rows[group.index], self._width(group)
         keys = tuple(p[layer][rows, :, :length] for p in self._keys)
         values = tuple(p[layer][rows, :, :length] for p in self._values)
         dtype = self.shape.dtype
@@ -194,8 +214,7 @@ class SlotStore(KVStore):
         if slots <= have_slots and positions <= have_positions:
             return
         new_slots = _grown(have_slots, slots, self._limits.max_num_seqs)
-        longest = self._limits.max_model_len + self._limits.num_lookahead_tokens
-        new_positions = _grown(have_positions, positions, longest)
+        new_positions = max(have_positions, -(-positions // POSITIONS) * POSITIONS)
         self._keys = [self._enlarged(p, new_slots, new_positions) for p in self._keys]
         self._values = [self._enlarged(p, new_slots, new_positions) for p in self._values]
 
