@@ -15,7 +15,18 @@ from tests.testing import liars
 
 TinyModel = Callable[..., Path]
 
-IN_PROCESS = ("kv_int8", "ngram", "prefix_cache", "shortest_first", "rtn")
+IN_PROCESS = (
+    "budget_forcing",
+    "fcfs",
+    "kv_int8",
+    "length_aware",
+    "longest_first",
+    "ngram",
+    "prefix_cache",
+    "priority",
+    "shortest_first",
+    "rtn",
+)
 ARGUMENTS = ("chunked_prefill", "compile", "eagle3", "kv_fp8", "max_num_seqs", "mtp", "parallel")
 
 

@@ -227,7 +227,7 @@ class DecodeStep(Companion, ABC):
         """New tokens of each chunk's sequence: none for a chunk that does not complete.
 
         Leaves ``seq.computed`` and the store committed as if all returned tokens but the last had
-        been computed.
+        been computed, or fewer: the rest is scheduled again, as the sequence's next chunk.
         """
 
     @property

@@ -6,31 +6,33 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ablate.engines.local.interfaces import Chunk, KVStore, Scheduler, Seq
+from ablate.engines.local.queue import KeyedQueue, WaitingQueue, first_come
 from ablate.types import Limits
-
-
-def first_come(seq: Seq) -> Any:
-    """First come, first served."""
-    return seq.id
 
 
 class QueueScheduler(Scheduler):
     """Running sequences first, then the waiting ones in the order of ``key`` (least first).
+
+    ``queue``: of waiting sequences, where a key that never changes cannot say who is next.
 
     A sequence is admitted when its known tokens fit into the store. When running sequences outgrow
     it, the one admitted last is preempted: its tokens are kept and computed again later.
     """
 
     def __init__(
-        self, cache: KVStore, limits: Limits, key: Callable[[Seq], Any] = first_come
+        self,
+        cache: KVStore,
+        limits: Limits,
+        key: Callable[[Seq], Any] = first_come,
+        queue: WaitingQueue | None = None,
     ) -> None:
         self._cache = cache
         self._limits = limits
-        self._key = key
-        self._waiting: list[Seq] = []
+        self._waiting = KeyedQueue(key) if queue is None else queue
         self._running: list[Seq] = []
         self._preempted: list[Seq] = []
         self._num_preemptions = 0
+        self._num_overtakes = 0
 
     @property
     def running(self) -> int:
@@ -42,29 +44,41 @@ class QueueScheduler(Scheduler):
 
     @property
     def counters(self) -> Mapping[str, float]:
-        return {"num_preemptions": float(self._num_preemptions)}
+        """``num_overtakes``: admissions that left one waiting that had come earlier."""
+        return {
+            "num_preemptions": float(self._num_preemptions),
+            "num_overtakes": float(self._num_overtakes),
+        }
 
     def add(self, seq: Seq) -> None:
-        self._waiting.append(seq)
-        self._waiting.sort(key=self._key)
+        self._waiting.push(seq)
 
     def finish(self, seq: Seq) -> None:
         self._running.remove(seq)
         self._cache.free(seq.id)
+        self._waiting.learn(seq)
 
     def take_preempted(self) -> list[Seq]:
         taken, self._preempted = self._preempted, []
         return taken
 
     def schedule(self) -> list[Chunk]:
-        self._make_room()
+        needed = self._make_room()
         budget = self._limits.max_num_batched_tokens
         chunks: list[Chunk] = []
         for seq in self._running:
             budget -= self._take(seq, budget, chunks)
         if not self._preempted:
-            self._admit(budget, chunks)
+            self._admit(budget, needed, chunks)
         return chunks
+
+    def _make_room(self) -> int:
+        """Preempt until the running ones fit; returns the tokens that they need."""
+        needed = sum(map(self._need, self._running))
+        while needed > self._cache.capacity_tokens and len(self._running) > 1:
+            needed -= self._need(self._running[-1])
+            self._preempt_last()
+        return needed
 
     def _take(self, seq: Seq, budget: int, chunks: list[Chunk]) -> int:
         n = min(len(seq.tokens) - seq.computed, budget)
@@ -72,35 +86,47 @@ class QueueScheduler(Scheduler):
             chunks.append(Chunk(seq, n))
         return max(n, 0)
 
-    def _admit(self, budget: int, chunks: list[Chunk]) -> None:
-        for seq in list(self._waiting):
-            if budget <= 0 or len(self._running) >= self._limits.max_num_seqs:
-                return
-            if not self._fits(seq):
-                return  # nobody overtakes: a long prompt would otherwise wait for ever
+    def _admit(self, budget: int, needed: int, chunks: list[Chunk]) -> None:
+        most = self._limits.max_num_seqs
+        admitted: list[Seq] = []
+        unready: list[Seq] = []
+        # as many are passed over as could run: a long queue is not walked through in every step
+        while self._waiting and budget > 0 and len(self._running) < most and len(unready) < most:
+            need = self._need(self._waiting.first())
+            if needed + need > self._cache.capacity_tokens:
+                break  # nobody overtakes: a long prompt would otherwise wait for ever
+            seq = self._waiting.pop()
             if not self._cache.ready(seq):
+                unready.append(seq)
                 continue
-            self._waiting.remove(seq)
-            self._running.append(seq)
-            seq.computed = self._cache.add(seq)
-            if not seq.token_times:
-                seq.cached_tokens = seq.computed
+            self._enter(seq)
+            admitted.append(seq)
+            needed += need
             budget -= self._take(seq, budget, chunks)
+        self._count_overtakes(admitted)
+        self._waiting.restore(unready)
 
-    def _fits(self, seq: Seq) -> bool:
-        return self._needed(self._running) + self._need(seq) <= self._cache.capacity_tokens
+    def _enter(self, seq: Seq) -> None:
+        self._running.append(seq)
+        self._hold(seq)
+
+    def _hold(self, seq: Seq) -> None:
+        seq.computed = self._cache.add(seq)
+        if not seq.token_times:
+            seq.cached_tokens = seq.computed
+
+    def _count_overtakes(self, admitted: list[Seq]) -> None:
+        oldest = self._waiting.oldest() if admitted else None
+        if oldest is not None:
+            self._num_overtakes += sum(first_come(oldest) < first_come(s) for s in admitted)
 
     def _need(self, seq: Seq) -> int:
         return self._cache.holds(len(seq.tokens) + self._limits.num_lookahead_tokens)
 
-    def _needed(self, seqs: list[Seq]) -> int:
-        return sum(self._need(s) for s in seqs)
-
-    def _make_room(self) -> None:
-        while self._needed(self._running) > self._cache.capacity_tokens and len(self._running) > 1:
-            seq = self._running.pop()
-            self._cache.free(seq.id)
-            seq.computed = 0
-            self._num_preemptions += 1
-            self._preempted.append(seq)
-            self.add(seq)
+    def _preempt_last(self) -> None:
+        seq = self._running.pop()
+        self._cache.free(seq.id)
+        seq.computed = 0
+        self._num_preemptions += 1
+        self._preempted.append(seq)
+        self._waiting.push(seq)

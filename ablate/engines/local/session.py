@@ -61,17 +61,20 @@ class LocalSession(Session):
         cache = plugins.component(
             "ablate_setup_cache", default_cache, model=self.model, limits=self._limits
         )
-        sampler = SeededSampler(context.sampling)
+        codebook = Codebook(context.model, self.model.generation_config)
         step = plugins.component(
-            "ablate_decode_step", default_step, model=self.model, cache=cache, sampler=sampler
+            "ablate_decode_step",
+            default_step,
+            model=self.model,
+            cache=cache,
+            sampler=SeededSampler(context.sampling),
+            codebook=codebook,
         )
         limits = replace(self._limits, num_lookahead_tokens=step.lookahead)
         scheduler = plugins.component(
             "ablate_schedule", default_scheduler, cache=cache, limits=limits
         )
-        self._parts = Parts(
-            cache, step, scheduler, Codebook(context.model, self.model.generation_config)
-        )
+        self._parts = Parts(cache, step, scheduler, codebook)
         self._next_id = 0
         self._counted: Mapping[str, float] = {}
 
