@@ -92,6 +92,9 @@ class PrefixStore(KVStore):
     def holds(self, length: int) -> int:
         return self._inner.holds(length)
 
+    def takes(self, length: int) -> int:
+        return self._inner.takes(length)
+
     def order(self, seq_id: int) -> int:
         return self._inner.order(seq_id)
 
@@ -100,6 +103,16 @@ class PrefixStore(KVStore):
 
     def positions(self, group: Group) -> Tensor | None:
         return self._inner.positions(group)
+
+    def layer_positions(self, layer: int, group: Group) -> Tensor | None:
+        return self._inner.layer_positions(layer, group)
+
+    @property
+    def observes(self) -> bool:
+        return self._inner.observes
+
+    def observe(self, layer: int, group: Group, weights: Tensor) -> None:
+        self._inner.observe(layer, group, weights)
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
         self._inner.append(layer, key, value)

@@ -67,7 +67,9 @@ class KVStore(ABC):
     A step is ``begin(batch)``, then for every layer ``append`` and ``read`` for each group, then
     ``commit`` for each sequence: tokens written beyond the committed length are rolled back.
 
-    A store that drops tokens says so in ``holds``, and in ``positions`` what ``read`` gives.
+    A store that drops tokens says so in ``holds``, and in ``positions`` what ``read`` gives. One
+    that drops others for each layer and head says that in ``layer_positions``, and one that needs
+    to know what attention looks at is told in ``observe``. Who wraps a store passes all of it on.
     """
 
     @property
@@ -120,10 +122,16 @@ class KVStore(ABC):
         """Committed tokens of a sequence."""
 
     def holds(self, length: int) -> int:
-        """How many tokens are held of a sequence of ``length``, which is what it takes of the
-        capacity.
-        """
+        """How many tokens are held of a sequence of ``length``."""
         return length
+
+    def takes(self, length: int) -> int:
+        """How much of ``capacity_tokens`` a sequence of up to ``length`` tokens takes.
+
+        Never less than a shorter one. More than it holds where some of its tokens take more bytes
+        than ``bytes_per_token``.
+        """
+        return self.holds(length)
 
     def order(self, seq_id: int) -> int:
         """A hint: rows of a batch sorted by it can be read without a copy."""
@@ -154,6 +162,27 @@ class KVStore(ABC):
         Entries at and beyond a row's own length, and those that ``positions`` hides, are undefined
         but finite; attention masks them.
         """
+
+    def layer_positions(self, layer: int, group: Group) -> Tensor | None:
+        """``positions`` of a store that holds other tokens for each layer and key/value head.
+
+        ``[R, G, q, L]``, or ``[R, G, 1, L]`` where all new tokens see the same. Asked after the
+        layer's ``append``. None: ``positions`` is true of this layer.
+        """
+        return None
+
+    @property
+    def observes(self) -> bool:
+        """Whether ``observe`` is to be called, for which attention gives up its fast kernels."""
+        return False
+
+    def observe(self, layer: int, group: Group, weights: Tensor) -> None:
+        """What a layer's attention looked at: ``weights`` ``[R, G, q, L]`` (float32) of each new
+        token on each entry that ``read`` gave, summed over the query heads of a key/value head.
+
+        Called after the layer's ``read`` of the group.
+        """
+        raise NotImplementedError(f"{type(self).__name__} observes nothing")
 
     @abstractmethod
     def commit(self, seq: Seq, length: int) -> None:

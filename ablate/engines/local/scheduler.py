@@ -91,7 +91,7 @@ class QueueScheduler(Scheduler):
         return self._needed(self._running) + self._need(seq) <= self._cache.capacity_tokens
 
     def _need(self, seq: Seq) -> int:
-        return self._cache.holds(len(seq.tokens) + self._limits.num_lookahead_tokens)
+        return self._cache.takes(len(seq.tokens) + self._limits.num_lookahead_tokens)
 
     def _needed(self, seqs: list[Seq]) -> int:
         return sum(self._need(s) for s in seqs)

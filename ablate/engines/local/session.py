@@ -121,7 +121,7 @@ class LocalSession(Session):
                 f"{longest} exceed the {self._limits.max_model_len} tokens that the model allows; "
                 "lower sampling.max_tokens"
             )
-        wanted = self._parts.cache.holds(longest.tokens + self._parts.step.lookahead)
+        wanted = self._parts.cache.takes(longest.tokens + self._parts.step.lookahead)
         if wanted > self._parts.cache.capacity_tokens:
             raise TrialError(
                 f"one request may need {wanted} tokens of KV cache and "
