@@ -60,18 +60,33 @@ def attend(
         # the query heads that share a KV head become more queries of it: no repeated keys
         folded = mine.view(rows, q, kv_heads, fold, size).permute(0, 2, 3, 1, 4)
         keys, values = cache.read(layer, group)
-        attended = scaled_dot_product_attention(
-            folded.reshape(rows, kv_heads, fold * q, size),
-            keys,
-            values,
-            attn_mask=group.mask(
-                fold, sliding_window, query.dtype, ablate_step.positions[group.index]
-            ),
-            scale=scaling,
-        )
+        own = cache.layer_positions(layer, group)
+        if own is None:
+            seen = ablate_step.positions[group.index]
+            mask = group.mask(fold, sliding_window, query.dtype, seen)
+        else:
+            mask = group.layer_mask(fold, sliding_window, query.dtype, own)
+        folded = folded.reshape(rows, kv_heads, fold * q, size)
+        if cache.observes:
+            attended, weights = _written_out(folded, keys, values, mask, scaling)
+            cache.observe(layer, group, weights.unflatten(2, (fold, q)).sum(2))
+        else:
+            attended = scaled_dot_product_attention(
+                folded, keys, values, attn_mask=mask, scale=scaling
+            )
         unfolded = attended.view(rows, kv_heads, fold, q, size).permute(0, 3, 1, 2, 4)
         out.append(unfolded.reshape(rows * q, heads, size))
     return (out[0] if len(out) == 1 else torch.cat(out))[None], None
+
+
+def _written_out(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scaling: float | None
+) -> tuple[Tensor, Tensor]:
+    """Attention with its weights, in float32."""
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = torch.matmul(query * scale, keys.transpose(2, 3)) + mask
+    weights = scores.softmax(-1, dtype=torch.float32)
+    return torch.matmul(weights.to(values.dtype), values), weights
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:
