@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 from torch import Tensor
 
 from ablate.engines.local.interfaces import KVStore
-from ablate.errors import TrialError
 from ablate.plugins import Plugin
-from ablate.testing import check_cache, check_plugin, tiny_model
+from ablate.testing import check_cache, tiny_model
 from ablate_kv_window import KvWindow
 from ablate_kv_window.store import WindowStore
 from ablate_ngram import Ngram
-from tests.local.reference import distances, masked, reference_answers
+from tests.local.reference import masked, places, reference_answers
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 from tests.local.test_store import LIMITS, model
 from tests.local.views import ViewMachine
@@ -60,25 +58,20 @@ def test_each_token_sees_its_own_window(machine: type[ViewMachine]) -> None:
     )
 
 
-@pytest.mark.parametrize(("sinks", "window"), [(2, 8), (0, 1), (4, 100)])
+@pytest.mark.parametrize(("sinks", "window"), [(0, 1)])
 def test_the_store_holds_what_it_is_given(sinks: int, window: int) -> None:
     check_cache(lambda m, limits: WindowStore(m, limits, sinks, window), drops={"shared_blocks"})
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen3"])
-def test_it_does_what_it_says(tmp_path: Path, architecture: str) -> None:
-    check_plugin(KvWindow, model=tiny_model(tmp_path, architecture))
-
-
-def windowed(query: Tensor, keys: Tensor, values: Tensor, scale: float) -> Tensor:
-    here, there = distances(query.shape[1])
+def windowed(layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    here, there = places(query.shape[2])
     seen = (there <= here) & ((there < SINKS) | (there > here - WINDOW))
-    return masked(query, keys, values, scale, seen)
+    return masked(query, key, value, seen)
 
 
 @pytest.fixture(scope="module")
 def expected(checkpoint: Path) -> list[str]:
-    return reference_answers(checkpoint, PROMPTS, windowed)
+    return reference_answers(checkpoint, PROMPTS, lambda: windowed)
 
 
 TOKEN_BYTES = 2 * 2 * 2 * 16 * 4  # keys and values, layers, KV heads, head size, float32
@@ -110,3 +103,20 @@ def test_without_sinks_it_is_the_window_that_mistral_has(tmp_path: Path) -> None
     plain = tiny_model(tmp_path / "plain", "mistral")
     session = open_session(plain, plugins={"kv_window": KvWindow(sinks=0, window=8)})
     assert serve(session, PROMPTS).texts() == generated(own, PROMPTS)
+
+
+def test_short_sequences_are_no_evidence(checkpoint: Path) -> None:
+    session = open_session(checkpoint, plugins={"kv_window": KvWindow()})
+    serve(session, ["short"])
+    assert KvWindow().ablate_evidence(session.evidence_state("warmup")).applied is None
+    shown = KvWindow().ablate_evidence(session.evidence_state("measured"))
+    assert (shown.applied, shown.detail) == (
+        False,
+        "no sequence had more than 256 tokens, so none was evicted",
+    )
+
+
+@pytest.mark.parametrize(("sinks", "window"), [(-1, 4), (4, 0)])
+def test_bad_options(sinks: int, window: int) -> None:
+    with pytest.raises(ValueError, match="sinks must be at least 0 and window at least 1"):
+        KvWindow(sinks, window)

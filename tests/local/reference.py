@@ -1,10 +1,13 @@
-"""Attention written out: full forward passes over all tokens, with what each token may see."""
+"""A model with attention written out, to serve as a reference: no store, no batch, no speed.
+
+Shapes: G key/value heads, F query heads of each, N tokens, D head size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -13,28 +16,34 @@ from transformers.masking_utils import AttentionMaskInterface
 
 NAME = "ablate_reference"
 
-# Of one layer: queries [H, N, D], keys and values [H, N, D], scale; returns [H, N, D].
-Attend = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+
+class Attend(Protocol):
+    """Attention of one layer."""
+
+    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """``[G, F, N, D]`` of a scaled query ``[G, F, N, D]`` and keys and values ``[G, N, D]``."""
 
 
 def reference_answers(
-    path: Path, prompts: Sequence[str], attend: Attend, max_new_tokens: int = 24
+    path: Path,
+    prompts: Sequence[str],
+    make: Callable[[], Attend],
+    pieces: int | None = None,
+    max_new_tokens: int = 24,
 ) -> list[str]:
-    """Greedy answers, each token by a pass over all before it."""
+    """Greedy answers, by attention that is made anew for each prompt.
+
+    ``pieces``: tokens of the prompt that are computed at once, after which they come one by one and
+    attention has to remember; None: all tokens are computed again for each new one.
+    """
+    attends: list[Attend] = []
 
     def attention(
-        module: torch.nn.Module,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attention_mask: Tensor | None,
-        scaling: float | None = None,
-        **kwargs: Any,
+        module: Any, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, None]:
-        fold = query.shape[1] // key.shape[1]
-        keys, values = (x[0].repeat_interleave(fold, dim=0) for x in (key, value))
-        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        return attend(query[0], keys, values, scale).transpose(0, 1)[None], None
+        scaled = query[0].unflatten(0, (key.shape[1], -1)) * query.shape[-1] ** -0.5
+        out = attends[-1](module.layer_idx, scaled, key[0], value[0])
+        return out.flatten(0, 1).transpose(0, 1)[None], None
 
     AttentionInterface.register(NAME, attention)
     AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)
@@ -42,29 +51,41 @@ def reference_answers(
         path, dtype=torch.float32, attn_implementation=NAME
     )
     tokenizer = AutoTokenizer.from_pretrained(path)
-    return [_answer(model.eval(), tokenizer, prompt, max_new_tokens) for prompt in prompts]
+    answers = []
+    for prompt in prompts:
+        attends.append(make())
+        tokens = tokenizer(prompt, add_special_tokens=False).input_ids
+        new = _generated(model.eval(), tokens, pieces, max_new_tokens)
+        answers.append(str(tokenizer.decode(new, skip_special_tokens=True)))
+    return answers
 
 
-def _answer(model: Any, tokenizer: Any, prompt: str, max_new_tokens: int) -> str:
-    tokens = tokenizer(prompt, add_special_tokens=False).input_ids
-    start = len(tokens)
+def _generated(model: Any, prompt: list[int], pieces: int | None, most: int) -> list[int]:
+    tokens, computed = list(prompt), 0
     with torch.inference_mode():
-        while len(tokens) < start + max_new_tokens:
-            logits = model(input_ids=torch.tensor([tokens]), use_cache=False).logits
+        while len(tokens) < len(prompt) + most:
+            end = min(computed + (pieces or len(tokens)), len(tokens))
+            logits = model(
+                input_ids=torch.tensor([tokens[computed:end]]),
+                position_ids=torch.arange(computed, end)[None],
+                use_cache=False,
+            ).logits
+            computed = end if pieces else 0
+            if end < len(tokens):
+                continue
             tokens.append(int(logits[0, -1].argmax()))
             if tokens[-1] == model.config.eos_token_id:
                 break
-    return str(tokenizer.decode(tokens[start:], skip_special_tokens=True))
+    return tokens[len(prompt) :]
 
 
-def masked(query: Tensor, keys: Tensor, values: Tensor, scale: float, seen: Tensor) -> Tensor:
+def masked(query: Tensor, key: Tensor, value: Tensor, seen: Tensor) -> Tensor:
     """Attention in which token p sees token j where ``seen[p, j]``."""
-    scores = (query @ keys.transpose(1, 2)) * scale
-    weights = scores.masked_fill(~seen, -torch.inf).softmax(-1)
-    return weights @ values
+    scores = query @ key[:, None].transpose(2, 3)
+    return scores.masked_fill(~seen, -torch.inf).softmax(-1) @ value[:, None]
 
 
-def distances(n: int) -> tuple[Tensor, Tensor]:
+def places(n: int) -> tuple[Tensor, Tensor]:
     """``[n, 1]`` and ``[1, n]``: each token's place, as one that looks and as one that is seen."""
-    places = torch.arange(n)
-    return places[:, None], places[None]
+    every = torch.arange(n)
+    return every[:, None], every[None]
