@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PROJECT = "ablate"
 
-HOOKSPEC_VERSION = 1
+HOOKSPEC_VERSION = 2
 """Counts up with every change that a plugin can notice; ``hookspec_version`` of a plugin says for
 which one it was written. docs/explanation/stability.md says what may change when."""
 OLDEST_HOOKSPEC_VERSION = 1
@@ -62,7 +62,9 @@ def ablate_setup_cache(model: Any, limits: Limits) -> KVStore:
 
     Called by the in-process engine after the model is loaded. Returns an
     ``ablate.engines.local.interfaces.KVStore``. One that drops tokens says in ``holds`` how many it
-    keeps and in ``positions`` which; one that decorates another passes both on.
+    keeps and in ``positions`` which. Since 2 it may keep others for each layer and head
+    (``layer_positions``) and be told what attention looks at (``observe``), and ``takes`` says what
+    a sequence takes of the memory. One that decorates another passes all of them on.
     """
     raise NotImplementedError
 

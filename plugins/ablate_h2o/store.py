@@ -91,7 +91,9 @@ class HeavyHitterStore(StagedStore):
     def _take(self, group: Group, staged: Tensor) -> None:
         """Put a group's tokens in, for all layers and heads at once."""
         mine = staged[:, :, group.offset : group.offset + group.rows * group.q]
-        keys, values = mine.unflatten(2, (group.rows, group.q)).transpose(3, 4)
+        keys, values = mine.view(*mine.shape[:2], group.rows, group.q, *mine.shape[3:]).transpose(
+            3, 4
+        )
         layers = range(self.shape.layers)
         attention = torch.stack([self._attention[layer, group.index] for layer in layers])
         places = (group.queries + 1).int()[None, :, None].expand(*attention.shape[:3], -1)

@@ -53,23 +53,25 @@ class Form:
         return codes, (keys, torch.float16), codes, (values, torch.float16)
 
     def keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes ``[T, G, width]`` and parameters ``[T / group, G, width]`` of keys ``[T, G, D]``."""
-        codes, zero, step = rounded(x.unflatten(0, (-1, self.group)), 1, self.bits)
+        """Codes ``[T, G, width]`` and parameters ``[T / group, G, width]`` of ``[T, G, D]``."""
+        codes, zero, step = rounded(x.view(-1, self.group, *x.shape[1:]), 1, self.bits)
         return packed(codes.flatten(0, 1), self.bits), torch.cat([zero, step], dim=-1)[:, 0]
 
     def values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes ``[T, G, width]`` and parameters ``[T, G, width]`` of values ``[T, G, D]``."""
-        codes, zero, step = rounded(x.unflatten(-1, (-1, self.channels)), -1, self.bits)
+        """Codes and parameters of values ``[T, G, D]``, ``[T, G, width]`` both."""
+        codes, zero, step = rounded(x.view(*x.shape[:2], -1, self.channels), -1, self.bits)
         return packed(codes.flatten(-2), self.bits), torch.cat([zero, step], dim=-2)[..., 0]
 
     def keys_back(self, codes: Tensor, parameters: Tensor, dtype: torch.dtype) -> Tensor:
         """Keys ``[R, G, T, D]`` of planes ``[R, G, T, width]`` and ``[R, G, T / group, width]``."""
         zero, step = parameters.to(dtype)[:, :, :, None].chunk(2, dim=-1)
-        x = unpacked(codes, self.bits).to(dtype).unflatten(2, (-1, self.group))
-        return torch.addcmul(zero, x, step).flatten(2, 3)
+        x = unpacked(codes, self.bits).to(dtype)
+        grouped = x.view(*x.shape[:2], -1, self.group, x.shape[3])
+        return torch.addcmul(zero, grouped, step).flatten(2, 3)
 
     def values_back(self, codes: Tensor, parameters: Tensor, dtype: torch.dtype) -> Tensor:
         """Values ``[R, G, T, D]`` of planes ``[R, G, T, width]``."""
         zero, step = parameters.to(dtype)[..., None].chunk(2, dim=-2)
-        x = unpacked(codes, self.bits).to(dtype).unflatten(-1, (-1, self.channels))
-        return torch.addcmul(zero, x, step).flatten(-2)
+        x = unpacked(codes, self.bits).to(dtype)
+        grouped = x.view(*x.shape[:3], -1, self.channels)
+        return torch.addcmul(zero, grouped, step).flatten(-2)

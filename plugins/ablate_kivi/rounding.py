@@ -26,7 +26,7 @@ def rounded(x: Tensor, dim: int, bits: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def packed(codes: Tensor, bits: int) -> Tensor:
-    """Codes ``[..., D]`` as bytes ``[..., D * bits / 8]``: each takes one code of each part of D."""
+    """Codes ``[..., D]`` as bytes ``[..., D * bits / 8]``, each with a code of every part of D."""
     together, *others = codes.chunk(8 // bits, dim=-1)
     for place, part in enumerate(others, 1):
         together = together | (part << bits * place)

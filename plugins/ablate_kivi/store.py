@@ -98,7 +98,11 @@ class KiviStore(StagedStore):
         self._due = self._find_due(batch)
 
     def _find_due(self, batch: Batch) -> Due | None:
-        slots, positions, old, new, places = [], [], [], [], []
+        slots: list[int] = []
+        positions: list[int] = []
+        old: list[int] = []
+        new: list[int] = []
+        places: list[int] = []
         first = 0
         for span in batch.spans:
             end = span.start + len(span.tokens)

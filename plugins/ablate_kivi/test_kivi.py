@@ -91,9 +91,12 @@ class TwoBits(KiviMachine):
 
 def twice_rounded(form: Form, keys: Tensor, values: Tensor) -> Tensor:
     """Keys and values ``[T, G, D]``, whole groups, as they come back: ``[2, T, G, D]``."""
-    there = (form.keys(keys), form.values(values))
-    planes = [[plane.transpose(0, 1)[None] for plane in part] for part in there]
-    back = (form.keys_back(*planes[0], keys.dtype), form.values_back(*planes[1], keys.dtype))
+    planes = (*form.keys(keys.contiguous()), *form.values(values.contiguous()))
+    codes, steps, value_codes, value_steps = (plane.transpose(0, 1)[None] for plane in planes)
+    back = (
+        form.keys_back(codes, steps, keys.dtype),
+        form.values_back(value_codes, value_steps, keys.dtype),
+    )
     return torch.stack([x[0].transpose(0, 1) for x in back])
 
 
@@ -129,9 +132,11 @@ class Rounded:
         if n:
             kept = whole[:, :, :n].transpose(1, 2)
             small[:, :, :n] = twice_rounded(self._form, *kept).transpose(1, 2)
-        scores = (query @ x[0][:, None].transpose(2, 3) for x in (small, whole))
-        weights = torch.where(few, *scores).masked_fill(there > here, -torch.inf).softmax(-1)
-        return (weights * few) @ small[1][:, None] + (weights * ~few) @ whole[1][:, None]
+        rounded_scores, scores = (query @ x[0][:, None].transpose(2, 3) for x in (small, whole))
+        mixed = torch.where(few, rounded_scores, scores).masked_fill(there > here, -torch.inf)
+        weights = mixed.softmax(-1)
+        out = (weights * few) @ small[1][:, None] + (weights * ~few) @ whole[1][:, None]
+        return torch.as_tensor(out)
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def reference_answers(
     def attention(
         module: Any, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, None]:
-        scaled = query[0].unflatten(0, (key.shape[1], -1)) * query.shape[-1] ** -0.5
+        scaled = query[0].view(key.shape[1], -1, *query.shape[2:]) * query.shape[-1] ** -0.5
         out = attends[-1](module.layer_idx, scaled, key[0], value[0])
         return out.flatten(0, 1).transpose(0, 1)[None], None
 

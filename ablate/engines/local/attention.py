@@ -69,7 +69,8 @@ def attend(
         folded = folded.reshape(rows, kv_heads, fold * q, size)
         if cache.observes:
             attended, weights = _written_out(folded, keys, values, mask, scaling)
-            cache.observe(layer, group, weights.unflatten(2, (fold, q)).sum(2))
+            weights = weights.view(rows, kv_heads, fold, q, -1).sum(2)
+            cache.observe(layer, group, weights)
         else:
             attended = scaled_dot_product_attention(
                 folded, keys, values, attn_mask=mask, scale=scaling

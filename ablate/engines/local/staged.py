@@ -177,7 +177,7 @@ class StagedStore(KVStore):
     def new(self, layer: int, group: Group) -> Tensor:
         """A group's new keys and values, ``[2, R, G, q, D]``."""
         mine = self._staged[:, layer, group.offset : group.offset + group.rows * group.q]
-        return mine.unflatten(1, (group.rows, group.q)).transpose(2, 3)
+        return mine.view(2, group.rows, group.q, *mine.shape[2:]).transpose(2, 3)
 
     def tensor(self, numbers: Iterable[int]) -> Tensor:
         return torch.tensor(list(numbers), dtype=torch.long, device=self.shape.device)

@@ -135,7 +135,7 @@ class Driven:
         rows = self._checked(self.store.read(layer, group), group.rows, length)
         if self.store.observes:
             mine = new[group.offset : group.offset + group.rows * group.q]
-            asked = mine.unflatten(0, (group.rows, group.q)).transpose(1, 2)
+            asked = mine.view(group.rows, group.q, *mine.shape[1:]).transpose(1, 2)
             self.store.observe(layer, group, attention(asked, rows[:, 0], view, group))
         if view is None:
             return list(rows)

@@ -69,9 +69,9 @@ def unfolded(row: Tensor, view: Tensor) -> Tensor:
 
 
 def attention(queries: Tensor, keys: Tensor, view: Tensor | None, group: Group) -> Tensor:
-    """Weights ``[R, G, q, L]`` of queries ``[R, G, q, D]`` on the keys ``[R, G, L, D]`` they see."""
+    """Weights ``[R, G, q, L]`` of queries ``[R, G, q, D]`` on those keys that they see."""
     every = torch.arange(keys.shape[2], device=keys.device)
     places = every if view is None else view
     seen = (places >= 0) & (places <= group.queries[:, None, :, None])
-    scores = queries @ keys.transpose(2, 3) * queries.shape[3] ** -0.5
+    scores = torch.matmul(queries, keys.transpose(2, 3)) * float(queries.shape[3] ** -0.5)
     return scores.masked_fill(~seen, -torch.inf).softmax(-1).float()
