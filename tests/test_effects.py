@@ -486,13 +486,37 @@ def test_labels_do_not_change_numbers() -> None:
 def test_lossless_arms_are_held_against_the_floor() -> None:
     arms = factorial(draft=("draft",), both=("draft",))
     results = build_results(info(arms), trials({"draft": range(20)}, {}))
-    (entry,) = results["lossless"]  # `both` has an optimization that claims nothing
-    assert (entry["arm"], entry["status"]) == ("draft", "refuted")
+    entry, both = results["lossless"]
+    assert (entry["arm"], entry["against"], entry["status"]) == ("draft", "baseline", "refuted")
+    # what awq does to the answers is not the draft's
+    assert (both["arm"], both["against"]) == ("both", "awq")
     assert results["a_a"]["flips"]["overall"]["rate"]["value"] == 0
     same = build_results(info(arms), trials({}, {}))
     assert same["lossless"][0]["status"] == "supported"
     sampled = replace(info(arms), sampling={"temperature": 0.6})
     assert build_results(sampled, trials({}, {}))["lossless"][0]["status"] == "undecided"
+
+
+def test_lossless_on_another_model_is_held_against_that_model() -> None:
+    base, again, awq, draft, both = factorial(draft=("draft",), both=("draft",))
+    model = {"model.id": "another"}
+    arms = (
+        base,
+        again,
+        replace(awq, plugins={}, settings=model),
+        draft,
+        replace(both, plugins={"draft": {}}, settings=model),
+    )
+    wrong = {"awq": range(30), "both": range(30)}  # the other model's own
+    results = build_results(info(arms), trials(wrong, {}))
+    found = {e["arm"]: (e["against"], e["status"]) for e in results["lossless"]}
+    assert found == {"draft": ("baseline", "supported"), "both": ("awq", "supported")}
+
+
+def test_a_lossless_arm_without_its_plain_twin_is_not_judged() -> None:
+    base, again, awq, draft, both = factorial(both=("draft",))
+    arms = (base, again, replace(awq, plugins={"rtn": {}}), draft, both)
+    assert not build_results(info(arms), trials({}, {}))["lossless"]
 
 
 def test_claims_of_a_run() -> None:

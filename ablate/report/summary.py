@@ -72,7 +72,10 @@ def claim_lines(results: Results) -> list[str]:
 
 def lossless_lines(results: Results) -> list[str]:
     """Whether optimizations that claim to change no answer did."""
-    return [f"{e['arm']} ({', '.join(e['plugins'])}): {e['reason']}" for e in results["lossless"]]
+    return [
+        f"{', '.join(e['plugins'])}, arm {e['arm']} against {e['against']}: {e['reason']}"
+        for e in results["lossless"]
+    ]
 
 
 def interaction_sheets(results: Results) -> list[Sheet]:
