@@ -70,6 +70,8 @@ class KVStore(ABC):
     A store that drops tokens says so in ``holds``, and in ``positions`` what ``read`` gives.
     """
 
+    _aside: float = 0.0
+
     @property
     @abstractmethod
     def capacity_tokens(self) -> int:
@@ -99,6 +101,27 @@ class KVStore(ABC):
     def counters(self) -> Mapping[str, float]:
         """Totals since the start, under the names of ``ablate.metrics``."""
         return {}
+
+    @property
+    def room_tokens(self) -> int:
+        """Tokens that fit, each with what a drafter holds of it beside the store."""
+        share = self.bytes_per_token / (self.bytes_per_token + self._aside)
+        return int(self.capacity_tokens * share)
+
+    def set_aside(self, bytes_per_token: float) -> None:
+        """Leave room in the configured memory for what a drafter holds of each token.
+
+        Called once, before any sequence is admitted; a store that decorates another passes it on.
+        """
+        self._aside = bytes_per_token
+
+    def fits(self, lengths: Sequence[int]) -> bool:
+        """Whether sequences of these lengths can be held at once in the configured memory.
+
+        ``allocated_bytes`` keeps within it as long as this is asked and says yes. A store that takes
+        more than its tokens need, such as as much for each sequence as for the longest, counts it.
+        """
+        return sum(map(self.holds, lengths)) <= self.room_tokens
 
     def ready(self, seq: Seq) -> bool:
         """False while waiting a moment would let ``seq`` share what another sequence computes."""
@@ -193,8 +216,18 @@ class Companion:
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes of keys and values held beside the store's."""
+        """Bytes that the keys and values held beside the store's need."""
         return 0
+
+    @property
+    def kv_allocated_bytes(self) -> int:
+        """Bytes taken from the system for them."""
+        return self.kv_bytes
+
+    @property
+    def kv_bytes_per_token(self) -> float:
+        """What one more token of a sequence takes beside the store: room is left for it."""
+        return 0.0
 
 
 class Proposer(Companion, ABC):
