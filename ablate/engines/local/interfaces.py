@@ -118,8 +118,9 @@ class KVStore(ABC):
     def fits(self, lengths: Sequence[int]) -> bool:
         """Whether sequences of these lengths can be held at once in the configured memory.
 
-        ``allocated_bytes`` keeps within it as long as this is asked and says yes. A store that takes
-        more than its tokens need, such as as much for each sequence as for the longest, counts it.
+        ``allocated_bytes`` keeps within it as long as this is asked and says yes. A store that
+        takes more than its tokens need, such as as much for each sequence as for the longest,
+        counts it.
         """
         return sum(map(self.holds, lengths)) <= self.room_tokens
 
