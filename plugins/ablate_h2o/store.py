@@ -28,12 +28,10 @@ class HeavyHitterStore(StagedStore):
     def __init__(self, model: Any, limits: Limits, budget: int, recent: int) -> None:
         super().__init__(model, limits)
         self._budget, self._recent = budget, recent
-        shape, most = self.shape, (limits.max_num_seqs, budget)
-        self._keys, self._values = (
-            Memory(shape, shape.head_dim, shape.dtype, most) for _ in range(2)
-        )
-        self._places = Memory(shape, 1, torch.int32, most)
-        self._scores = Memory(shape, 1, torch.float32, most)
+        shape = self.shape
+        self._keys, self._values = (Memory(shape, shape.head_dim, shape.dtype) for _ in range(2))
+        self._places = Memory(shape, 1, torch.int32)
+        self._scores = Memory(shape, 1, torch.float32)
         self._attention: dict[tuple[int, int], Tensor] = {}  # by layer and group, [R, G, L]
 
     @property
@@ -47,9 +45,8 @@ class HeavyHitterStore(StagedStore):
     def holds(self, length: int) -> int:
         return min(length, self._budget)
 
-    def reserve(self, slots: int, length: int) -> None:
-        for memory in self.memories:
-            memory.reserve(slots, self.holds(length))
+    def entries(self, length: int) -> Sequence[int]:
+        return [self.holds(length)] * 4
 
     def add(self, seq: Seq) -> int:
         held = super().add(seq)

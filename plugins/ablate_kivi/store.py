@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,12 +43,9 @@ class KiviStore(StagedStore):
         super().__init__(model, limits)
         shape = self.shape
         self._form, self._residual = form, residual
-        slots, self._ring = limits.max_num_seqs, residual + form.group
-        self._rings = tuple(
-            Memory(shape, shape.head_dim, shape.dtype, (slots, self._ring)) for _ in range(2)
-        )
-        most = (slots, limits.max_model_len)
-        self._planes = tuple(Memory(shape, *width, most) for width in form.widths(shape))
+        self._ring = residual + form.group  # tokens between a group's rounding and the next one's
+        self._rings = tuple(Memory(shape, shape.head_dim, shape.dtype) for _ in range(2))
+        self._planes = tuple(Memory(shape, *width) for width in form.widths(shape))
         self._due: Due | None = None
         self._counts["kv_quantized_tokens"] = 0
 
@@ -70,12 +66,6 @@ class KiviStore(StagedStore):
         """Of a token that is quantized."""
         return self._form.group_bytes(self.shape) / self._form.group
 
-    def takes(self, length: int) -> int:
-        # never less than at any length before, so that growing by less than was reserved is safe
-        whole = min(length, self._residual + self._form.group - 2)
-        per_token = self.shape.full_bytes_per_token / self.bytes_per_token
-        return length + math.ceil(whole * (per_token - 1))
-
     @property
     def used_bytes(self) -> int:
         return sum(map(self._bytes, self._length.values()))
@@ -86,12 +76,9 @@ class KiviStore(StagedStore):
         whole = (length - quantized) * self.shape.full_bytes_per_token
         return groups * self._form.group_bytes(self.shape) + whole
 
-    def reserve(self, slots: int, length: int) -> None:
-        for memory in self._rings:
-            memory.reserve(slots, min(length, self._ring))
-        codes = self.quantized(length)
-        for number, memory in enumerate(self._planes):
-            memory.reserve(slots, codes // self._form.group if number == 1 else codes)
+    def entries(self, length: int) -> Sequence[int]:
+        ring, codes = min(length, self._ring), self.quantized(length)
+        return (ring, ring, codes, codes // self._form.group, codes, codes)
 
     def begin(self, batch: Batch) -> None:
         super().begin(batch)

@@ -26,10 +26,7 @@ class WindowStore(StagedStore):
         super().__init__(model, limits)
         self._sinks, self._window = sinks, window
         shape = self.shape
-        most = (limits.max_num_seqs, sinks + window)
-        self._keys, self._values = (
-            Memory(shape, shape.head_dim, shape.dtype, most) for _ in range(2)
-        )
+        self._keys, self._values = (Memory(shape, shape.head_dim, shape.dtype) for _ in range(2))
 
     @property
     def memories(self) -> Sequence[Memory]:
@@ -42,9 +39,8 @@ class WindowStore(StagedStore):
     def holds(self, length: int) -> int:
         return min(length, self._sinks + self._window)
 
-    def reserve(self, slots: int, length: int) -> None:
-        for memory in self.memories:
-            memory.reserve(slots, self.holds(length))
+    def entries(self, length: int) -> Sequence[int]:
+        return [self.holds(length)] * 2
 
     def positions(self, group: Group) -> Tensor:
         """``[R, q, entries + q]``: what the rings held before the step, then the new tokens."""

@@ -15,7 +15,8 @@ class LocalEngine(Engine):
 
     ``device``: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` … ``threads``: torch's threads (None: all
     cores). ``max_num_seqs``: sequences decoded together. ``max_num_batched_tokens``: tokens of one
-    step. ``max_model_len``: None is the model's own. ``kv_cache_gib``: GiB for keys and values.
+    step. ``max_model_len``: None is the model's own. ``kv_cache_gib``: GiB that keys
+    and values may take, those of a draft model and of cached prefixes included.
     """
 
     device: str = "auto"

@@ -72,6 +72,8 @@ class KVStore(ABC):
     to know what attention looks at is told in ``observe``. Who wraps a store passes all of it on.
     """
 
+    _aside: float = 0.0
+
     @property
     @abstractmethod
     def capacity_tokens(self) -> int:
@@ -102,6 +104,28 @@ class KVStore(ABC):
         """Totals since the start, under the names of ``ablate.metrics``."""
         return {}
 
+    @property
+    def room_tokens(self) -> int:
+        """Tokens that fit, each with what a drafter holds of it beside the store."""
+        share = self.bytes_per_token / (self.bytes_per_token + self._aside)
+        return int(self.capacity_tokens * share)
+
+    def set_aside(self, bytes_per_token: float) -> None:
+        """Leave room in the configured memory for what a drafter holds of each token.
+
+        Called once, before any sequence is admitted; a store that decorates another passes it on.
+        """
+        self._aside = bytes_per_token
+
+    def fits(self, lengths: Sequence[int]) -> bool:
+        """Whether sequences of these lengths can be held at once in the configured memory.
+
+        ``allocated_bytes`` keeps within it as long as this is asked and says yes. A store that
+        takes more than its tokens need, such as as much for each sequence as for the longest,
+        counts it.
+        """
+        return sum(map(self.holds, lengths)) <= self.room_tokens
+
     def ready(self, seq: Seq) -> bool:
         """False while waiting a moment would let ``seq`` share what another sequence computes."""
         return True
@@ -124,14 +148,6 @@ class KVStore(ABC):
     def holds(self, length: int) -> int:
         """How many tokens are held of a sequence of ``length``."""
         return length
-
-    def takes(self, length: int) -> int:
-        """How much of ``capacity_tokens`` a sequence of up to ``length`` tokens takes.
-
-        Never less than a shorter one. More than it holds where some of its tokens take more bytes
-        than ``bytes_per_token``.
-        """
-        return self.holds(length)
 
     def order(self, seq_id: int) -> int:
         """A hint: rows of a batch sorted by it can be read without a copy."""
@@ -222,8 +238,18 @@ class Companion:
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes of keys and values held beside the store's."""
+        """Bytes that the keys and values held beside the store's need."""
         return 0
+
+    @property
+    def kv_allocated_bytes(self) -> int:
+        """Bytes taken from the system for them."""
+        return self.kv_bytes
+
+    @property
+    def kv_bytes_per_token(self) -> float:
+        """What one more token of a sequence takes beside the store: room is left for it."""
+        return 0.0
 
 
 class Proposer(Companion, ABC):

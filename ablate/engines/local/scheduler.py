@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ablate.engines.local.interfaces import Chunk, KVStore, Scheduler, Seq
@@ -76,7 +76,7 @@ class QueueScheduler(Scheduler):
         for seq in list(self._waiting):
             if budget <= 0 or len(self._running) >= self._limits.max_num_seqs:
                 return
-            if not self._fits(seq):
+            if not self._fit([*self._running, seq]):
                 return  # nobody overtakes: a long prompt would otherwise wait for ever
             if not self._cache.ready(seq):
                 continue
@@ -87,17 +87,13 @@ class QueueScheduler(Scheduler):
                 seq.cached_tokens = seq.computed
             budget -= self._take(seq, budget, chunks)
 
-    def _fits(self, seq: Seq) -> bool:
-        return self._needed(self._running) + self._need(seq) <= self._cache.capacity_tokens
-
-    def _need(self, seq: Seq) -> int:
-        return self._cache.takes(len(seq.tokens) + self._limits.num_lookahead_tokens)
-
-    def _needed(self, seqs: list[Seq]) -> int:
-        return sum(self._need(s) for s in seqs)
+    def _fit(self, seqs: Sequence[Seq]) -> bool:
+        """Whether these can run together, with all that their next step may write."""
+        ahead = self._limits.num_lookahead_tokens
+        return self._cache.fits([len(seq.tokens) + ahead for seq in seqs])
 
     def _make_room(self) -> None:
-        while self._needed(self._running) > self._cache.capacity_tokens and len(self._running) > 1:
+        while len(self._running) > 1 and not self._fit(self._running):
             seq = self._running.pop()
             self._cache.free(seq.id)
             seq.computed = 0

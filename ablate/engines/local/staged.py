@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ablate.engines.local.batch import Batch, Group
-from ablate.engines.local.interfaces import KVStore, Seq
+from ablate.engines.local.interfaces import Seq
 from ablate.engines.local.memory import Memory
-from ablate.engines.local.slots import CacheShape
+from ablate.engines.local.slotted import SlottedStore
 from ablate.types import Limits
 
 
@@ -30,80 +30,36 @@ class Stay:
     first: int
 
 
-class StagedStore(KVStore):
+class StagedStore(SlottedStore):
     """Keeps a step's keys and values aside until ``commit`` has said how many of them stay.
 
     So nothing that an earlier token of the step still has to see is overwritten, and what is rolled
-    back was never written. A derived store says what memory it has and what it does with the tokens
-    that stay. Running sequences fill the first slots: the last moves into a hole.
+    back was never written. A derived store says what it does with the tokens that stay.
     """
 
     def __init__(self, model: Any, limits: Limits) -> None:
-        self.shape = CacheShape.of(model)
-        self.limits = limits
-        self._slot_of: dict[int, int] = {}
-        self._owner: list[int] = []
-        self._length: dict[int, int] = {}
+        super().__init__(model, limits)
         self._batch: Batch | None = None
         self._written: dict[int, tuple[int, int]] = {}  # of those not committed yet, from and to
         self._staged = torch.empty(0, dtype=self.shape.dtype)
         self._counts = {"kv_written_tokens": 0, "kv_evicted_tokens": 0}
         self._rows: list[slice | Tensor] = []
 
-    @property
-    @abstractmethod
-    def memories(self) -> Sequence[Memory]:
-        """All memory with a slot for each sequence."""
-
-    @abstractmethod
-    def reserve(self, slots: int, length: int) -> None:
-        """Make room for ``slots`` sequences of up to ``length`` tokens."""
-
     @abstractmethod
     def keep(self, batch: Batch, stays: Sequence[Stay], staged: Tensor) -> None:
         """Take what stays of a step out of ``staged``, keys and values ``[2, layers, N, G, D]``."""
 
     @property
-    def capacity_tokens(self) -> int:
-        return int(self.limits.kv_cache_memory_bytes // self.bytes_per_token)
-
-    @property
-    def tokens(self) -> int:
-        return sum(self.holds(length) for length in self._length.values())
-
-    @property
     def allocated_bytes(self) -> int:
-        staged = self._staged.numel() * self._staged.element_size()
-        return staged + sum(memory.bytes for memory in self.memories)
+        return super().allocated_bytes + self._staged.numel() * self._staged.element_size()
 
     @property
     def counters(self) -> Mapping[str, float]:
         return {name: float(count) for name, count in self._counts.items()}
 
-    def add(self, seq: Seq) -> int:
-        self._slot_of[seq.id] = len(self._owner)
-        self._owner.append(seq.id)
-        self._length[seq.id] = 0
-        return 0
-
     def free(self, seq_id: int) -> None:
         self._settle()
-        hole = self._slot_of.pop(seq_id)
-        del self._length[seq_id]
-        mover = self._owner.pop()
-        last = len(self._owner)
-        if hole == last:
-            return
-        self._owner[hole] = mover
-        self._slot_of[mover] = hole
-        for memory in self.memories:
-            memory.move(last, hole)
-
-    def length(self, seq_id: int) -> int:
-        return self._length[seq_id]
-
-    def order(self, seq_id: int) -> int:
-        return self._slot_of[seq_id]
+        super().free(seq_id)
 
     def begin(self, batch: Batch) -> None:
         self._settle()
@@ -122,7 +78,7 @@ class StagedStore(KVStore):
             device=shape.device,
         )
         self._rows = [self._rows_of(group) for group in batch.groups]
-        self.reserve(len(self._owner), max(group.length for group in batch.groups))
+        self.reserve(max(group.length for group in batch.groups))
 
     def _rows_of(self, group: Group) -> slice | Tensor:
         slots = [self._slot_of[span.seq_id] for span in group.spans]

@@ -81,10 +81,9 @@ def fill(on: Bench, make_store: MakeStore) -> Iterator[str]:
         )
         return
     driven = Driven(on, store)
-    fitting = [n for n in range(1, LONGEST) if 3 * store.takes(n) <= store.capacity_tokens]
-    size = max(fitting, default=0)
+    size = max((n for n in range(1, LONGEST) if store.fits([n] * 3)), default=0)
     if not size:
-        yield f"three sequences of a token each should fit into {budget} bytes"
+        yield f"fits() should let three sequences of a token each in where {FILLED} fit"
         return
     for seq_id in range(3):
         # other first tokens, so that nothing is shared

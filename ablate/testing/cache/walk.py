@@ -167,10 +167,6 @@ class Walk:
         total = sum(store.holds(length) for length in kept.values())
         if any(not min(n, 1) <= store.holds(n) <= n for n in kept.values()):
             raise StoreError("holds() should give at least 1 and at most the length, and 0 of 0")
-        if any(
-            store.takes(n) < max(store.holds(n), store.takes(n - 1)) for n in kept.values() if n
-        ):
-            raise StoreError("takes() should give no less than holds(), and no less than before")
         if not (0 <= store.tokens <= total and bool(store.tokens) == bool(total)):
             raise StoreError(
                 f"tokens is {store.tokens} while {total} of those committed are to be held"
