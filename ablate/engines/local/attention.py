@@ -10,7 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
-from ablate.engines.local.batch import Batch
+from ablate.engines.local.batch import Batch, Group
 from ablate.engines.local.interfaces import KVStore
 from ablate.errors import TrialError
 
@@ -25,7 +25,16 @@ class PackedStep:
     def __init__(self, batch: Batch, cache: KVStore) -> None:
         self.batch = batch
         self.cache = cache
-        self.positions = [cache.positions(group) for group in batch.groups]
+        self._positions = [cache.positions(group) for group in batch.groups]
+
+    def mask(
+        self, layer: int, group: Group, fold: int, window: int | None, dtype: torch.dtype
+    ) -> Tensor:
+        """Which entries each new token does not see, as ``Group.mask`` has it."""
+        own = self.cache.layer_positions(layer, group)
+        if own is not None:
+            return group.layer_mask(fold, window, dtype, own)
+        return group.mask(fold, window, dtype, self._positions[group.index])
 
 
 def attend(
@@ -79,10 +88,13 @@ def attend_rows(
         if q > 1:
             mine = mine.reshape(rows, q, kv_heads, fold, size).permute(0, 2, 3, 1, 4)
         keys, values = cache.read(layer, group)
-        mask = group.mask(fold, window, query.dtype, step.positions[group.index])
-        attended = _attention(
-            mine.reshape(rows, kv_heads, fold * q, size), keys, values, mask, scaling
-        )
+        mask = step.mask(layer, group, fold, window, query.dtype)
+        mine = mine.reshape(rows, kv_heads, fold * q, size)
+        if cache.observes:
+            attended, weights = _written_out(mine, keys, values, mask, scaling)
+            cache.observe(layer, group, weights.view(rows, kv_heads, fold, q, -1).sum(2))
+        else:
+            attended = _attention(mine, keys, values, mask, scaling)
         if q > 1:
             attended = attended.view(rows, kv_heads, fold, q, size).permute(0, 3, 1, 2, 4)
         out.append(attended.reshape(rows * q, heads * size))
@@ -111,6 +123,16 @@ def _few_queries(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float |
     scores = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=scale)
     weights = torch.softmax(scores, -1, dtype=torch.float32).to(q.dtype)
     return torch.bmm(weights, values).view(rows, heads, f, size)
+
+
+def _written_out(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scaling: float | None
+) -> tuple[Tensor, Tensor]:
+    """Attention with its weights, in float32."""
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = torch.matmul(query * scale, keys.transpose(2, 3)) + mask
+    weights = scores.softmax(-1, dtype=torch.float32)
+    return torch.matmul(weights.to(values.dtype), values), weights
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:
