@@ -13,13 +13,17 @@ from torch import Tensor, nn
 from ablate.engines.local.batch import Span
 from ablate.engines.local.fused import pack_output
 from ablate.engines.local.interfaces import Seq
-from ablate.engines.local.packing import PackedLinear, pack
+from ablate.engines.local.packing import PackedLinear, Product, StackedWeight, pack
 from ablate.engines.local.runner import ModelRunner
 from ablate.engines.local.slots import SlotStore
 from ablate.tensors import held_bytes
 from ablate.types import Limits, Problem, Request
 
 TOKENS = [[(7 * i + 11 * row) % 250 + 1 for i in range(9 + row)] for row in range(3)]
+
+
+def stacked(owner: Any) -> Product:
+    return StackedWeight([owner.layer])
 
 
 def loaded(folder: Path, dtype: torch.dtype) -> Any:
@@ -146,17 +150,26 @@ def test_a_tied_output_layer_is_held_twice_only_if_asked(tiny_model: Callable[..
         torch.testing.assert_close(mine, theirs, atol=0.02, rtol=0.02)
 
 
-def test_pointwise_products_are_the_plain_ones() -> None:
+@pytest.mark.parametrize("make", [lambda owner: pack(owner, ("layer",)), stacked])
+def test_products_are_the_plain_ones(make: Callable[[Any], Product]) -> None:
     torch.manual_seed(0)
     owner = nn.Module()
     owner.layer = nn.Linear(24, 40)
     plain_layer = owner.layer
-    packed = pack(owner, ("layer",))
-    assert packed is not None
+    product = make(owner)
     x, other = torch.randn(5, 24), torch.randn(5, 40)
     with torch.inference_mode():
         y = plain_layer(x)
-        torch.testing.assert_close(packed.linear(x), y)
-        torch.testing.assert_close(packed.silu(x), nn.functional.silu(y))
-        torch.testing.assert_close(packed.times(x, other), y * other)
-        torch.testing.assert_close(packed.plus(x, other), y + other)
+        torch.testing.assert_close(product.linear(x), y)
+        torch.testing.assert_close(product.silu(x), nn.functional.silu(y))
+        torch.testing.assert_close(product.times(x, other), y * other)
+        torch.testing.assert_close(product.plus(x, other), y + other)
+
+
+def test_stacked_weights_are_held_once(tiny_model: Callable[..., Path]) -> None:
+    model = loaded(tiny_model("qwen2"), torch.float32)
+    before = {n: w.clone() for n, w in model.state_dict().items()}
+    held = held_bytes(model)
+    served(model)
+    assert held_bytes(model) == held
+    assert all(torch.equal(before[n], w) for n, w in model.state_dict().items())

@@ -29,12 +29,16 @@ class PackedStep:
 
     def mask(
         self, layer: int, group: Group, fold: int, window: int | None, dtype: torch.dtype
-    ) -> Tensor:
-        """Which entries each new token does not see, as ``Group.mask`` has it."""
+    ) -> Tensor | None:
+        """Which entries each new token does not see, as ``Group.mask`` has it; None: none."""
         own = self.cache.layer_positions(layer, group)
         if own is not None:
             return group.layer_mask(fold, window, dtype, own)
-        return group.mask(fold, window, dtype, self._positions[group.index])
+        seen = self._positions[group.index]
+        near = window is None or window >= group.length
+        if seen is None and near and group.sees_all:
+            return None
+        return group.mask(fold, window, dtype, seen)
 
 
 def attend(
@@ -101,7 +105,9 @@ def attend_rows(
     return out[0] if len(out) == 1 else torch.cat(out)
 
 
-def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
+def _attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float | None
+) -> Tensor:
     """``[R, G, f, D]`` of queries ``[R, G, f, D]`` over keys and values ``[R, G, L, D]``."""
     few = q.shape[2] <= FEW_QUERIES
     if few and q.dtype == torch.bfloat16 and q.device.type == "cpu":
@@ -109,7 +115,9 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float | N
     return scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
 
 
-def _few_queries(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
+def _few_queries(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float | None
+) -> Tensor:
     """The same by two batched products, with the softmax in float32.
 
     torch's kernel makes two small products for every row and head, whose start costs more than
@@ -118,19 +126,24 @@ def _few_queries(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float |
     rows, heads, f, size = q.shape
     scale = size**-0.5 if scaling is None else scaling
     keys, values = (t.contiguous().view(rows * heads, -1, size) for t in (k, v))
-    hidden = mask.expand(-1, heads, -1, -1).reshape(rows * heads, f, -1)
     queries = q.reshape(rows * heads, f, size)
-    scores = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=scale)
+    if mask is None:
+        scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
+    else:
+        hidden = mask.expand(-1, heads, -1, -1).reshape(rows * heads, f, -1)
+        scores = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=scale)
     weights = torch.softmax(scores, -1, dtype=torch.float32).to(q.dtype)
     return torch.bmm(weights, values).view(rows, heads, f, size)
 
 
 def _written_out(
-    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scaling: float | None
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scaling: float | None
 ) -> tuple[Tensor, Tensor]:
     """Attention with its weights, in float32."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = torch.matmul(query * scale, keys.transpose(2, 3)) + mask
+    scores = torch.matmul(query * scale, keys.transpose(2, 3))
+    if mask is not None:
+        scores = scores + mask
     weights = scores.softmax(-1, dtype=torch.float32)
     return torch.matmul(weights.to(values.dtype), values), weights
 

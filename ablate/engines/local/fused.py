@@ -17,7 +17,7 @@ from torch.nn.functional import rms_norm, silu
 
 from ablate.engines.local.attention import PackedStep, attend_rows
 from ablate.engines.local.batch import Batch
-from ablate.engines.local.packing import PackedWeight, pack
+from ablate.engines.local.packing import Product, join
 
 FAMILIES = (("llama", "Llama"), ("qwen2", "Qwen2"), ("qwen3", "Qwen3"), ("mistral", "Mistral"))
 MODELS = frozenset(
@@ -99,10 +99,10 @@ class FusedLayer:
         )
         named = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
         self._head_norms = [_norm(norm) for norm in named if norm is not None]
-        self._qkv = pack(attention, ("q_proj", "k_proj", "v_proj"))
-        self._out = pack(attention, ("o_proj",))
-        self._gate, self._up = pack(mlp, ("gate_proj",)), pack(mlp, ("up_proj",))
-        self._down = pack(mlp, ("down_proj",))
+        self._qkv = join(attention, ("q_proj", "k_proj", "v_proj"))
+        self._out = join(attention, ("o_proj",))
+        self._gate, self._up = join(mlp, ("gate_proj",)), join(mlp, ("up_proj",))
+        self._down = join(mlp, ("down_proj",))
         self._heads: int = attention.config.num_attention_heads
         self._kv_heads: int = attention.config.num_key_value_heads
 
@@ -140,8 +140,8 @@ def _rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     return (x * cos).addcmul_(x.roll(x.shape[-1] // 2, -1), sin)
 
 
-def _add(packed: PackedWeight | None, linear: nn.Module, x: Tensor, residual: Tensor) -> Tensor:
-    return packed.plus(x, residual) if packed else residual + linear(x)
+def _add(product: Product | None, linear: nn.Module, x: Tensor, residual: Tensor) -> Tensor:
+    return product.plus(x, residual) if product else residual + linear(x)
 
 
 def _norm(module: Any) -> Callable[[Tensor], Tensor]:
@@ -179,8 +179,8 @@ def _plain(model: Any) -> bool:
 
 
 def pack_output(model: Any) -> None:
-    """Pack the output layer."""
+    """Pack the output layer, where that pays."""
     head = model.get_output_embeddings()
     name = next((n for n, module in model.named_children() if module is head), None)
     if name:
-        pack(model, (name,))
+        join(model, (name,))

@@ -178,15 +178,15 @@ class SlotStore(KVStore):
         return torch.arange(width, device=self.shape.device).view(1, 1, -1)
 
     def _width(self, group: Group) -> int:
-        """How many positions ``read`` gives: all there are, where that spares a copy.
+        """How many positions ``read`` gives.
 
-        Products of bfloat16 on a CPU copy what is not dense, which costs more than a few more keys.
+        Products of bfloat16 on a CPU are compiled for every new shape, and copy what is not dense:
+        both cost more than a few keys more, up to the next multiple, or to all there are.
         """
-        have, need = self._keys[0].shape[3], group.length
-        shape = self.shape
-        copied = shape.dtype == torch.bfloat16 and shape.device.type == "cpu"
-        stored_as_read = isinstance(self.codec, Plain)
-        return have if copied and stored_as_read and have <= need + POSITIONS else need
+        have, need, shape = self._keys[0].shape[3], group.length, self.shape
+        if shape.dtype != torch.bfloat16 or shape.device.type != "cpu":
+            return need
+        return min(have, -(-need // POSITIONS) * POSITIONS)
 
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
         rows, length = self._rows[group.index], self._width(group)
