@@ -178,8 +178,9 @@ class Limits:
     """What an engine may use. Field names follow vLLM's engine arguments.
 
     ``max_model_len``: tokens of the longest sequence (prompt + output). ``kv_cache_memory_bytes``:
-    bytes that the sequences together may hold in the KV cache; how many tokens that is depends on
-    the store. ``num_lookahead_tokens``: tokens a step may write beyond those it keeps.
+    bytes that keys and values may take from the system, a drafter's included; how many tokens that
+    is depends on the store. ``num_lookahead_tokens``: tokens a step may write beyond those that it
+    keeps.
     """
 
     max_num_seqs: int

@@ -11,7 +11,15 @@ from ablate.metrics.base import Better, Floats, Metric, Values, time_mean
 from ablate.metrics.bounds import share_within, within
 from ablate.metrics.registry import METRICS, NAMES, Measured, measure
 from ablate.metrics.steady import Window, oversaturated, steady_of
-from ablate.metrics.tail import Straggler, Stragglers, Tail, find_tail, stragglers, tail_of
+from ablate.metrics.tail import (
+    Straggler,
+    Stragglers,
+    Tail,
+    backlog_of,
+    find_tail,
+    stragglers,
+    tail_of,
+)
 from ablate.metrics.times import MIN_SAMPLES, latencies, latency, latency_metrics
 
 __all__ = [
@@ -34,6 +42,7 @@ __all__ = [
     "Tail",
     "Straggler",
     "Stragglers",
+    "backlog_of",
     "find_tail",
     "stragglers",
     "tail_of",

@@ -1,13 +1,15 @@
 """The standard KV store: one slot of contiguous memory per admitted sequence.
 
 Running sequences always fill the first slots (the last moves into a hole), so that a decode step
-reads plain slices. The memory doubles along slots and positions when a step needs more. What is
-stored is a codec's business: full precision here, quantized in plugins.
+reads plain slices. When a step needs more memory, slots double, and positions grow by a few: every
+step reads all of them, so that a copy now and then costs little. What is stored is a codec's
+business: full precision here, quantized in plugins.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,8 @@ from torch import Tensor
 from ablate.engines.local.batch import Batch, Group
 from ablate.engines.local.interfaces import Block, KVStore, Seq
 from ablate.types import Limits
+
+POSITIONS = 64  # by which the memory of a slot grows
 
 
 @dataclass(frozen=True)
@@ -167,8 +171,25 @@ class SlotStore(KVStore):
             for plane, part in zip(planes, self.codec.encode(new), strict=True):
                 plane[layer][slots, :, positions] = part
 
+    def positions(self, group: Group) -> Tensor | None:
+        width = self._width(group)
+        if width == group.length:
+            return None
+        return torch.arange(width, device=self.shape.device).view(1, 1, -1)
+
+    def _width(self, group: Group) -> int:
+        """How many positions ``read`` gives.
+
+        Products of bfloat16 on a CPU are compiled for every new shape, and copy what is not dense:
+        both cost more than a few keys more, up to the next multiple, or to all there are.
+        """
+        have, need, shape = self._keys[0].shape[3], group.length, self.shape
+        if shape.dtype != torch.bfloat16 or shape.device.type != "cpu":
+            return need
+        return min(have, -(-need // POSITIONS) * POSITIONS)
+
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
-        rows, length = self._rows[group.index], group.length
+        rows, length = self._rows[group.index], self._width(group)
         keys = tuple(p[layer][rows, :, :length] for p in self._keys)
         values = tuple(p[layer][rows, :, :length] for p in self._values)
         dtype = self.shape.dtype
@@ -189,22 +210,43 @@ class SlotStore(KVStore):
             plane[:, slot, :, start:end] = part
         self._length[seq_id] = end
 
+    def fits(self, lengths: Sequence[int]) -> bool:
+        """Every slot is as long as the longest."""
+        longest = max(map(self.holds, lengths), default=0)
+        return len(lengths) * longest <= self.room_tokens
+
     def _reserve(self, slots: int, positions: int) -> None:
         have_slots, have_positions = self._keys[0].shape[1], self._keys[0].shape[3]
         if slots <= have_slots and positions <= have_positions:
             return
-        new_slots = _grown(have_slots, slots, self._limits.max_num_seqs)
-        longest = self._limits.max_model_len + self._limits.num_lookahead_tokens
-        new_positions = _grown(have_positions, positions, longest)
-        self._keys = [self._enlarged(p, new_slots, new_positions) for p in self._keys]
-        self._values = [self._enlarged(p, new_slots, new_positions) for p in self._values]
+        # a sequence that this step leaves out may be longer than all it has
+        size = self._grown(slots, max([positions, *self._length.values()]))
+        for planes in (self._keys, self._values):
+            for i, old in enumerate(planes):  # one by one: old and new are held together
+                planes[i] = self._resized(old, *size)
 
-    def _enlarged(self, old: Tensor, slots: int, positions: int) -> Tensor:
+    def _grown(self, slots: int, positions: int) -> tuple[int, int]:
+        """Twice the slots and some positions, to spare copies; near the end of the room, less."""
+        limits, room = self._limits, self.room_tokens
+        longest = limits.max_model_len + limits.num_lookahead_tokens
+        have_slots, have_positions = self._keys[0].shape[1], self._keys[0].shape[3]
+        more_slots = _doubled(have_slots, slots, limits.max_num_seqs)
+        even = -(-positions // POSITIONS) * POSITIONS
+        more_positions = max(have_positions, positions, min(even, longest))
+        if more_slots * more_positions <= room // 2:
+            return more_slots, more_positions
+        more_slots = min(more_slots, slots + slots // 8)
+        if more_slots * positions > room:
+            more_slots = slots
+        return more_slots, max(positions, min(positions + POSITIONS, longest, room // more_slots))
+
+    def _resized(self, old: Tensor, slots: int, positions: int) -> Tensor:
         new = self._empty(slots, positions, old.shape[4], old.dtype)
-        new[:, : old.shape[1], :, : old.shape[3]] = old
+        slots, positions = min(slots, old.shape[1]), min(positions, old.shape[3])
+        new[:, :slots, :, :positions] = old[:, :slots, :, :positions]
         return new
 
 
-def _grown(have: int, need: int, most: int) -> int:
+def _doubled(have: int, need: int, most: int) -> int:
     """At least ``need``; doubled to spare copies, but not beyond ``most`` unless needed."""
     return have if need <= have else max(need, min(max(2 * have, 16), most))
