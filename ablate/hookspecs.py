@@ -63,7 +63,9 @@ def ablate_setup_cache(model: Any, limits: Limits) -> KVStore:
 
     Called by the in-process engine after the model is loaded. Returns an
     ``ablate.engines.local.interfaces.KVStore``. One that drops tokens says in ``holds`` how many it
-    keeps and in ``positions`` which; one that decorates another passes both on.
+    keeps and in ``positions`` which. Since 2 it may keep others for each layer and head
+    (``layer_positions``) and be told what attention looks at (``observe``), and ``fits`` says what
+    memory has room for. One that decorates another passes all of them on.
     """
     raise NotImplementedError
 

@@ -8,6 +8,7 @@ few samples, is None.
 
 from ablate.metrics.answers import answer_metrics
 from ablate.metrics.base import Better, Floats, Metric, Values, time_mean
+from ablate.metrics.bounds import share_within, within
 from ablate.metrics.registry import METRICS, NAMES, Measured, measure
 from ablate.metrics.steady import Window, oversaturated, steady_of
 from ablate.metrics.tail import (
@@ -36,6 +37,8 @@ __all__ = [
     "latency",
     "latency_metrics",
     "time_mean",
+    "within",
+    "share_within",
     "Tail",
     "Straggler",
     "Stragglers",

@@ -89,8 +89,9 @@ def check_cache(
     ``make_store(model, limits)`` is what ``ablate_setup_cache`` does. ``drops``: the capabilities
     that it takes away (``rollback``, ``shared_blocks``). For the shapes of four architectures,
     random sequences of admitting, appending, rolling back and freeing are compared with a fresh
-    store that holds one sequence and saw no detours; then its counts, bytes and capacity, and
-    blocks exported and adopted. A store that loses precision may differ by as much as it loses;
+    store that holds one sequence and saw no detours; then its counts, bytes and capacity, whether
+    what it takes keeps within the memory that is given while ``fits`` is asked, and blocks exported
+    and adopted. A store that loses precision may differ by as much as it loses;
     one that drops tokens says where those that it gives belong, and how many it holds.
     Raises CheckError.
     """

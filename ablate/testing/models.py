@@ -48,7 +48,16 @@ def random_model(architecture: str = "llama", seed: int = 0, **config: object) -
         model = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
             made, dtype=torch.float32
         )
+        _unsettle(model)
     return model.eval()
+
+
+def _unsettle(model: Any) -> None:
+    """Biases begin as zeros and norms as ones, and code that left them out would go unnoticed."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(torch.randn_like(parameter), alpha=0.2)
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:

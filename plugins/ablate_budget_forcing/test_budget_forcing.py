@@ -40,7 +40,8 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def forced(random_model: Path) -> list[str]:
     """What ``generate()`` says: the first tokens of thinking, and what follows when they are
     closed."""
-    model: Any = AutoModelForCausalLM.from_pretrained(random_model, dtype=torch.float32).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(random_model, dtype=torch.float32)
+    model.eval()
     tokenizer = AutoTokenizer.from_pretrained(random_model)
     closing = tokenizer.encode("</think>", add_special_tokens=False)
 

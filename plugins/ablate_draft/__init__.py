@@ -43,7 +43,7 @@ class Draft(Plugin):
         from ablate.engines.local.step import VerifyingStep
         from ablate_draft.proposer import draft_model
 
-        proposer = draft_model(self._spec(), model, sampler, self.k)
+        proposer = draft_model(self._spec(), model, cache, sampler, self.k)
         return VerifyingStep(ModelRunner(model, cache), sampler, proposer)
 
     @hookimpl

@@ -13,13 +13,15 @@ from ablate.engines.local.interfaces import Draft, KVStore, Proposer, Sampler, S
 from ablate.engines.local.loading import load_model
 from ablate.engines.local.runner import ModelRunner
 from ablate.engines.local.sampler import DRAFT, most_likely
-from ablate.engines.local.slots import SlotStore
+from ablate.engines.local.slots import CacheShape, SlotStore
 from ablate.errors import TrialError
 from ablate.tensors import held_bytes
 from ablate.types import Limits, ModelSpec
 
 
-def draft_model(spec: ModelSpec, target: Any, sampler: Sampler, k: int) -> DraftModel:
+def draft_model(
+    spec: ModelSpec, target: Any, cache: KVStore, sampler: Sampler, k: int
+) -> DraftModel:
     """Load the draft. Raises TrialError if it does not speak the target's tokens."""
     model = load_model(spec, str(target.device))
     mine, theirs = model.config.vocab_size, target.config.vocab_size
@@ -28,13 +30,15 @@ def draft_model(spec: ModelSpec, target: Any, sampler: Sampler, k: int) -> Draft
             f"draft model {spec.name!r} has a vocabulary of {mine} tokens and the model one of "
             f"{theirs}; a draft must share the model's tokenizer"
         )
-    return DraftModel(model, sampler, k)
+    return DraftModel(model, cache, sampler, k)
 
 
-def unlimited(model: Any) -> KVStore:
-    """The draft's store follows the main one's admission, so it has no budget of its own."""
+def beside(model: Any, cache: KVStore) -> KVStore:
+    """A drafter's store, in its share of the memory; the main store's admission is its own."""
+    own, main = CacheShape.of(model).full_bytes_per_token, cache.bytes_per_token
+    share = round(cache.capacity_tokens * main * own / (own + main))
     most = model.config.max_position_embeddings
-    return SlotStore(model, Limits(1 << 20, 1 << 20, most, 1 << 62))
+    return SlotStore(model, Limits(1 << 20, 1 << 20, most, share))
 
 
 class DraftModel(Proposer):
@@ -44,9 +48,9 @@ class DraftModel(Proposer):
     that the model put in place of its own. Tokens that were not accepted are overwritten.
     """
 
-    def __init__(self, model: Any, sampler: Sampler, k: int) -> None:
+    def __init__(self, model: Any, cache: KVStore, sampler: Sampler, k: int) -> None:
         self._model = model
-        self._cache = unlimited(model)
+        self._cache = beside(model, cache)
         self._run = ModelRunner(model, self._cache)
         self._sampler = sampler
         self._k = k
@@ -64,6 +68,14 @@ class DraftModel(Proposer):
     @property
     def kv_bytes(self) -> int:
         return self._cache.used_bytes
+
+    @property
+    def kv_allocated_bytes(self) -> int:
+        return self._cache.allocated_bytes
+
+    @property
+    def kv_bytes_per_token(self) -> float:
+        return self._cache.bytes_per_token
 
     def release(self, seq_id: int) -> None:
         if self._last.pop(seq_id, None):

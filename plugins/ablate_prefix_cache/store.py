@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -22,6 +22,7 @@ class PrefixStore(KVStore):
         self._computing: dict[bytes, int] = {}
         self._queries = 0
         self._hits = 0
+        self._num_evictions = 0
 
     @property
     def capacity_tokens(self) -> int:
@@ -50,8 +51,19 @@ class PrefixStore(KVStore):
 
     @property
     def counters(self) -> Mapping[str, float]:
-        mine = {"prefix_cache_queries": self._queries, "prefix_cache_hits": self._hits}
+        mine = {
+            "prefix_cache_queries": self._queries,
+            "prefix_cache_hits": self._hits,
+            "prefix_cache_evictions": self._num_evictions,
+        }
         return {**self._inner.counters, **{k: float(v) for k, v in mine.items()}}
+
+    def set_aside(self, bytes_per_token: float) -> None:
+        super().set_aside(bytes_per_token)
+        self._inner.set_aside(bytes_per_token)
+
+    def fits(self, lengths: Sequence[int]) -> bool:
+        return self._inner.fits(lengths)
 
     def ready(self, seq: Seq) -> bool:
         # the first missing block is being computed: a moment later it can be shared
@@ -86,6 +98,10 @@ class PrefixStore(KVStore):
             self._forget_computing(key, seq_id)
         self._inner.free(seq_id)
 
+    def reset(self) -> None:
+        self._index = BlockIndex()
+        self._inner.reset()
+
     def length(self, seq_id: int) -> int:
         return self._inner.length(seq_id)
 
@@ -97,9 +113,20 @@ class PrefixStore(KVStore):
 
     def begin(self, batch: Batch) -> None:
         self._inner.begin(batch)
+        self._make_room()
 
     def positions(self, group: Group) -> Tensor | None:
         return self._inner.positions(group)
+
+    def layer_positions(self, layer: int, group: Group) -> Tensor | None:
+        return self._inner.layer_positions(layer, group)
+
+    @property
+    def observes(self) -> bool:
+        return self._inner.observes
+
+    def observe(self, layer: int, group: Group, weights: Tensor) -> None:
+        self._inner.observe(layer, group, weights)
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
         self._inner.append(layer, key, value)
@@ -114,14 +141,20 @@ class PrefixStore(KVStore):
         size = self._block_size
         for number in range(before // size, min(length // size, len(keys))):
             self._remember(keys[number], seq.id, number * size)
-        while len(self._index) and self.tokens + self.cached_tokens > self.capacity_tokens:
-            self._index.evict()
+        self._make_room()
 
     def export(self, seq_id: int, start: int, end: int) -> Block:
         return self._inner.export(seq_id, start, end)
 
     def adopt(self, seq_id: int, start: int, block: Block) -> None:
         self._inner.adopt(seq_id, start, block)
+
+    def _make_room(self) -> None:
+        """Blocks have what the inner store has not taken."""
+        room = self.room_tokens * self.bytes_per_token
+        while len(self._index) and self.allocated_bytes > room:
+            self._index.evict()
+            self._num_evictions += 1
 
     def _remember(self, key: bytes, seq_id: int, start: int) -> None:
         if key not in self._index:

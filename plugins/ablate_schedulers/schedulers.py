@@ -78,32 +78,30 @@ class PriorityScheduler(OrderedScheduler):
         insort(self._running, seq, key=self._urgency)  # behind those of the same priority
         self._hold(seq)
 
-    def _make_room(self) -> int:
+    def _make_room(self) -> None:
         """Lets the urgent in, too: before the tokens of the step are shared out."""
-        needed = super()._make_room()
+        super()._make_room()
         while self._waiting and self._running:
             seq = self._waiting.first()
             if self._urgency(seq) >= self._urgency(self._running[-1]):
                 break
-            displaced = self._in_the_way(seq, needed)
+            displaced = self._in_the_way(seq)
             if displaced is None or not self._cache.ready(seq):
                 break
-            needed += self._need(seq) - sum(map(self._need, displaced))
             self._let_in(seq, len(displaced))
-        return needed
 
-    def _in_the_way(self, seq: Seq, needed: int) -> list[Seq] | None:
+    def _in_the_way(self, seq: Seq) -> list[Seq] | None:
         """The fewest and least urgent that must go for ``seq``; None if it cannot get in."""
-        free = self._cache.capacity_tokens - needed - self._need(seq)
-        slots = self._limits.max_num_seqs - len(self._running)
-        found: list[Seq] = []
-        for other in reversed(self._running if self._preempt else []):
-            if (free >= 0 and slots > 0) or self._urgency(other) <= self._urgency(seq):
-                break
+        staying, found = list(self._running), []
+        while not self._gets_in(seq, staying):
+            other = staying.pop() if staying and self._preempt else None
+            if other is None or self._urgency(other) <= self._urgency(seq):
+                return None
             found.append(other)
-            free += self._need(other)
-            slots += 1
-        return found if free >= 0 and slots > 0 else None
+        return found
+
+    def _gets_in(self, seq: Seq, staying: list[Seq]) -> bool:
+        return len(staying) < self._limits.max_num_seqs and self._fit([*staying, seq])
 
     def _let_in(self, seq: Seq, displaced: int) -> None:
         self._waiting.pop()

@@ -11,15 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from ablate.engines.local.batch import Span
-from ablate.engines.local.fused import FusedForward, pack_output
+from ablate.engines.local.fused import pack_output
 from ablate.engines.local.interfaces import Seq
-from ablate.engines.local.packing import PackedLinear, pack
+from ablate.engines.local.packing import PackedLinear, Product, StackedWeight, pack
 from ablate.engines.local.runner import ModelRunner
 from ablate.engines.local.slots import SlotStore
 from ablate.tensors import held_bytes
 from ablate.types import Limits, Problem, Request
 
 TOKENS = [[(7 * i + 11 * row) % 250 + 1 for i in range(9 + row)] for row in range(3)]
+
+
+def stacked(owner: Any) -> Product:
+    return StackedWeight([owner.layer])
 
 
 def loaded(folder: Path, dtype: torch.dtype) -> Any:
@@ -35,10 +39,11 @@ def plain(model: Any) -> list[Tensor]:
         return [model(torch.tensor([row])).logits[0].float() for row in TOKENS]
 
 
-def served(model: Any) -> list[Tensor]:
+def served(model: Any, is_fused: bool = True) -> list[Tensor]:
     """The same by the engine: all but four tokens of each as one chunk, the rest one by one."""
     store = SlotStore(model, Limits(8, 512, 64, 1 << 30))
     run = ModelRunner(model, store)
+    assert (run.fused is not None) == is_fused
     seqs = [
         Seq(i, Request(str(i), Problem("", "", "", ""), 0, 0), list(row), len(row), 1, 0, 0)
         for i, row in enumerate(TOKENS)
@@ -71,7 +76,6 @@ def test_fused_layers_say_what_transformers_says(
     model, coarse = loaded(folder, torch.float32), loaded(folder, torch.bfloat16)
     truth, rounded = plain(model), plain(coarse)
     got, got_rounded = served(model), served(coarse)
-    assert all(isinstance(layer.forward, FusedForward) for layer in model.base_model.layers)
     for mine, theirs in zip(got, truth, strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-4)
     # bfloat16 is no further from the truth than transformers' own bfloat16 is
@@ -127,6 +131,10 @@ def test_layers_with_hooks_are_left_alone(tiny_model: Callable[..., Path]) -> No
     model.base_model.layers[0].mlp.up_proj.register_forward_hook(lambda *_: called.append(1))
     served(model)
     assert called
+    called.clear()
+    model.base_model.layers[0].mlp.register_forward_hook(lambda *_: called.append(1))
+    served(model, is_fused=False)
+    assert called
 
 
 def test_a_tied_output_layer_is_held_twice_only_if_asked(tiny_model: Callable[..., Path]) -> None:
@@ -142,17 +150,26 @@ def test_a_tied_output_layer_is_held_twice_only_if_asked(tiny_model: Callable[..
         torch.testing.assert_close(mine, theirs, atol=0.02, rtol=0.02)
 
 
-def test_pointwise_products_are_the_plain_ones() -> None:
+@pytest.mark.parametrize("make", [lambda owner: pack(owner, ("layer",)), stacked])
+def test_products_are_the_plain_ones(make: Callable[[Any], Product]) -> None:
     torch.manual_seed(0)
     owner = nn.Module()
     owner.layer = nn.Linear(24, 40)
     plain_layer = owner.layer
-    packed = pack(owner, ("layer",))
-    assert packed is not None
+    product = make(owner)
     x, other = torch.randn(5, 24), torch.randn(5, 40)
     with torch.inference_mode():
         y = plain_layer(x)
-        torch.testing.assert_close(packed.linear(x), y)
-        torch.testing.assert_close(packed.silu(x), nn.functional.silu(y))
-        torch.testing.assert_close(packed.times(x, other), y * other)
-        torch.testing.assert_close(packed.plus(x, other), y + other)
+        torch.testing.assert_close(product.linear(x), y)
+        torch.testing.assert_close(product.silu(x), nn.functional.silu(y))
+        torch.testing.assert_close(product.times(x, other), y * other)
+        torch.testing.assert_close(product.plus(x, other), y + other)
+
+
+def test_stacked_weights_are_held_once(tiny_model: Callable[..., Path]) -> None:
+    model = loaded(tiny_model("qwen2"), torch.float32)
+    before = {n: w.clone() for n, w in model.state_dict().items()}
+    held = held_bytes(model)
+    served(model)
+    assert held_bytes(model) == held
+    assert all(torch.equal(before[n], w) for n, w in model.state_dict().items())

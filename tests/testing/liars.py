@@ -180,6 +180,7 @@ class Elsewhere(Honest):
 
 class Fake:
     lookahead = 0
+    kv_bytes_per_token = 0.0
 
 
 @dataclass(frozen=True)

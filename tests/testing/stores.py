@@ -107,6 +107,20 @@ class Boundless(SlotStore):
         return 1 << 40
 
 
+class Wasteful(SlotStore):
+    """Lets in what its tokens need, and takes as much for each sequence as for the longest."""
+
+    def fits(self, lengths: Sequence[int]) -> bool:
+        return KVStore.fits(self, lengths)
+
+
+class Shut(SlotStore):
+    """Lets nobody in."""
+
+    def fits(self, lengths: Sequence[int]) -> bool:
+        return False
+
+
 class Narrow(SlotStore):
     """Gives its heads one by one, which is another form."""
 
@@ -159,6 +173,8 @@ STORES: Sequence[tuple[Callable[[Any, Limits], Any], frozenset[str], str]] = (
     (Careless, frozenset(), "reads back off"),
     (Thin, frozenset(), "are read back; it is what memory is reported from"),
     (Boundless, frozenset(), "should be within limits.kv_cache_memory_bytes"),
+    (Wasteful, frozenset(), "should keep within the memory that is given"),
+    (Shut, frozenset(), "should let a sequence of 64 tokens in"),
     (Narrow, frozenset(), "should give keys of shape"),
     (Viewing, frozenset(), "export() must copy"),
     (Generous, frozenset(), "at least the last one must be left"),

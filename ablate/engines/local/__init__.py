@@ -15,9 +15,10 @@ class LocalEngine(Engine):
 
     ``device``: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` … ``threads``: torch's threads (None: all
     cores). ``max_num_seqs``: sequences decoded together. ``max_num_batched_tokens``: tokens of one
-    step. ``max_model_len``: None is the model's own. ``kv_cache_gib``: GiB for keys and values.
-    ``pack_output``: on a CPU, hold an output layer that is the embedding as well a second time, in
-    the form in which it is fastest.
+    step. ``max_model_len``: None is the model's own. ``kv_cache_gib``: GiB that keys
+    and values may take, those of a draft model and of cached prefixes included. ``pack_output``: on
+    a CPU, hold an output layer that is the embedding as well a second time, in the form in which
+    it is fastest.
     """
 
     device: str = "auto"

@@ -10,7 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
-from ablate.engines.local.batch import Batch
+from ablate.engines.local.batch import Batch, Group
 from ablate.engines.local.interfaces import KVStore
 from ablate.errors import TrialError
 
@@ -25,18 +25,20 @@ class PackedStep:
     def __init__(self, batch: Batch, cache: KVStore) -> None:
         self.batch = batch
         self.cache = cache
-        self.positions = [cache.positions(group) for group in batch.groups]
-        self._rotation: tuple[Tensor, Tensor, Tensor] | None = None
+        self._positions = [cache.positions(group) for group in batch.groups]
 
-    def rotate(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-        """Rotary embedding of ``x`` [N, heads, D]; cosines and sines are ``[1, N, D]``."""
-        cos, sin = angles
-        if self._rotation is None or self._rotation[0] is not cos:
-            signed = sin[0].clone()
-            signed[:, : sin.shape[-1] // 2].neg_()  # so that the halves need only change places
-            self._rotation = cos, cos[0, :, None], signed[:, None]
-        _, cos, sin = self._rotation
-        return (x * cos).addcmul_(x.roll(x.shape[-1] // 2, -1), sin)
+    def mask(
+        self, layer: int, group: Group, fold: int, window: int | None, dtype: torch.dtype
+    ) -> Tensor | None:
+        """Which entries each new token does not see, as ``Group.mask`` has it; None: none."""
+        own = self.cache.layer_positions(layer, group)
+        if own is not None:
+            return group.layer_mask(fold, window, dtype, own)
+        seen = self._positions[group.index]
+        near = window is None or window >= group.length
+        if seen is None and near and group.sees_all:
+            return None
+        return group.mask(fold, window, dtype, seen)
 
 
 def attend(
@@ -90,17 +92,22 @@ def attend_rows(
         if q > 1:
             mine = mine.reshape(rows, q, kv_heads, fold, size).permute(0, 2, 3, 1, 4)
         keys, values = cache.read(layer, group)
-        mask = group.mask(fold, window, query.dtype, step.positions[group.index])
-        attended = _attention(
-            mine.reshape(rows, kv_heads, fold * q, size), keys, values, mask, scaling
-        )
+        mask = step.mask(layer, group, fold, window, query.dtype)
+        mine = mine.reshape(rows, kv_heads, fold * q, size)
+        if cache.observes:
+            attended, weights = _written_out(mine, keys, values, mask, scaling)
+            cache.observe(layer, group, weights.view(rows, kv_heads, fold, q, -1).sum(2))
+        else:
+            attended = _attention(mine, keys, values, mask, scaling)
         if q > 1:
             attended = attended.view(rows, kv_heads, fold, q, size).permute(0, 3, 1, 2, 4)
         out.append(attended.reshape(rows * q, heads * size))
     return out[0] if len(out) == 1 else torch.cat(out)
 
 
-def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
+def _attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float | None
+) -> Tensor:
     """``[R, G, f, D]`` of queries ``[R, G, f, D]`` over keys and values ``[R, G, L, D]``."""
     few = q.shape[2] <= FEW_QUERIES
     if few and q.dtype == torch.bfloat16 and q.device.type == "cpu":
@@ -108,7 +115,9 @@ def _attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float | N
     return scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
 
 
-def _few_queries(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float | None) -> Tensor:
+def _few_queries(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float | None
+) -> Tensor:
     """The same by two batched products, with the softmax in float32.
 
     torch's kernel makes two small products for every row and head, whose start costs more than
@@ -117,11 +126,26 @@ def _few_queries(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float |
     rows, heads, f, size = q.shape
     scale = size**-0.5 if scaling is None else scaling
     keys, values = (t.contiguous().view(rows * heads, -1, size) for t in (k, v))
-    hidden = mask.expand(-1, heads, -1, -1).reshape(rows * heads, f, -1)
     queries = q.reshape(rows * heads, f, size)
-    scores = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=scale)
+    if mask is None:
+        scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
+    else:
+        hidden = mask.expand(-1, heads, -1, -1).reshape(rows * heads, f, -1)
+        scores = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=scale)
     weights = torch.softmax(scores, -1, dtype=torch.float32).to(q.dtype)
     return torch.bmm(weights, values).view(rows, heads, f, size)
+
+
+def _written_out(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scaling: float | None
+) -> tuple[Tensor, Tensor]:
+    """Attention with its weights, in float32."""
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = torch.matmul(query * scale, keys.transpose(2, 3))
+    if mask is not None:
+        scores = scores + mask
+    weights = scores.softmax(-1, dtype=torch.float32)
+    return torch.matmul(weights.to(values.dtype), values), weights
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:

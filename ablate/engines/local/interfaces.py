@@ -67,8 +67,12 @@ class KVStore(ABC):
     A step is ``begin(batch)``, then for every layer ``append`` and ``read`` for each group, then
     ``commit`` for each sequence: tokens written beyond the committed length are rolled back.
 
-    A store that drops tokens says so in ``holds``, and in ``positions`` what ``read`` gives.
+    A store that drops tokens says so in ``holds``, and in ``positions`` what ``read`` gives. One
+    that drops others for each layer and head says that in ``layer_positions``, and one that needs
+    to know what attention looks at is told in ``observe``. Who wraps a store passes all of it on.
     """
+
+    _aside: float = 0.0
 
     @property
     @abstractmethod
@@ -100,6 +104,28 @@ class KVStore(ABC):
         """Totals since the start, under the names of ``ablate.metrics``."""
         return {}
 
+    @property
+    def room_tokens(self) -> int:
+        """Tokens that fit, each with what a drafter holds of it beside the store."""
+        share = self.bytes_per_token / (self.bytes_per_token + self._aside)
+        return int(self.capacity_tokens * share)
+
+    def set_aside(self, bytes_per_token: float) -> None:
+        """Leave room in the configured memory for what a drafter holds of each token.
+
+        Called once, before any sequence is admitted; a store that decorates another passes it on.
+        """
+        self._aside = bytes_per_token
+
+    def fits(self, lengths: Sequence[int]) -> bool:
+        """Whether sequences of these lengths can be held at once in the configured memory.
+
+        ``allocated_bytes`` keeps within it as long as this is asked and says yes. A store that
+        takes more than its tokens need, such as as much for each sequence as for the longest,
+        counts it.
+        """
+        return sum(map(self.holds, lengths)) <= self.room_tokens
+
     def ready(self, seq: Seq) -> bool:
         """False while waiting a moment would let ``seq`` share what another sequence computes."""
         return True
@@ -115,14 +141,16 @@ class KVStore(ABC):
     def free(self, seq_id: int) -> None:
         """Forget a sequence."""
 
+    def reset(self) -> None:
+        """Forget what is kept of sequences that have ended, so that one run helps no other."""
+        return
+
     @abstractmethod
     def length(self, seq_id: int) -> int:
         """Committed tokens of a sequence."""
 
     def holds(self, length: int) -> int:
-        """How many tokens are held of a sequence of ``length``, which is what it takes of the
-        capacity.
-        """
+        """How many tokens are held of a sequence of ``length``."""
         return length
 
     def order(self, seq_id: int) -> int:
@@ -154,6 +182,27 @@ class KVStore(ABC):
         Entries at and beyond a row's own length, and those that ``positions`` hides, are undefined
         but finite; attention masks them.
         """
+
+    def layer_positions(self, layer: int, group: Group) -> Tensor | None:
+        """``positions`` of a store that holds other tokens for each layer and key/value head.
+
+        ``[R, G, q, L]``, or ``[R, G, 1, L]`` where all new tokens see the same. Asked after the
+        layer's ``append``. None: ``positions`` is true of this layer.
+        """
+        return None
+
+    @property
+    def observes(self) -> bool:
+        """Whether ``observe`` is to be called, for which attention gives up its fast kernels."""
+        return False
+
+    def observe(self, layer: int, group: Group, weights: Tensor) -> None:
+        """What a layer's attention looked at: ``weights`` ``[R, G, q, L]`` (float32) of each new
+        token on each entry that ``read`` gave, summed over the query heads of a key/value head.
+
+        Called after the layer's ``read`` of the group.
+        """
+        raise NotImplementedError(f"{type(self).__name__} observes nothing")
 
     @abstractmethod
     def commit(self, seq: Seq, length: int) -> None:
@@ -193,8 +242,18 @@ class Companion:
 
     @property
     def kv_bytes(self) -> int:
-        """Bytes of keys and values held beside the store's."""
+        """Bytes that the keys and values held beside the store's need."""
         return 0
+
+    @property
+    def kv_allocated_bytes(self) -> int:
+        """Bytes taken from the system for them."""
+        return self.kv_bytes
+
+    @property
+    def kv_bytes_per_token(self) -> float:
+        """What one more token of a sequence takes beside the store: room is left for it."""
+        return 0.0
 
 
 class Proposer(Companion, ABC):

@@ -131,7 +131,7 @@ class Loop:
                 waiting=scheduler.waiting,
                 kv_tokens=cache.tokens,
                 kv_bytes=used,
-                kv_allocated_bytes=cache.allocated_bytes + step.kv_bytes,
+                kv_allocated_bytes=cache.allocated_bytes + step.kv_allocated_bytes,
                 kv_budget_bytes=round(cache.capacity_tokens * cache.bytes_per_token),
             )
         )

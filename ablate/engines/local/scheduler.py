@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ablate.engines.local.interfaces import Chunk, KVStore, Scheduler, Seq
@@ -63,22 +63,19 @@ class QueueScheduler(Scheduler):
         return taken
 
     def schedule(self) -> list[Chunk]:
-        needed = self._make_room()
+        self._make_room()
         budget = self._limits.max_num_batched_tokens
         chunks: list[Chunk] = []
         for seq in self._running:
             budget -= self._take(seq, budget, chunks)
         if not self._preempted:
-            self._admit(budget, needed, chunks)
+            self._admit(budget, chunks)
         return chunks
 
-    def _make_room(self) -> int:
-        """Preempt until the running ones fit; returns the tokens that they need."""
-        needed = sum(map(self._need, self._running))
-        while needed > self._cache.capacity_tokens and len(self._running) > 1:
-            needed -= self._need(self._running[-1])
+    def _make_room(self) -> None:
+        """Preempt until the running ones fit."""
+        while len(self._running) > 1 and not self._fit(self._running):
             self._preempt_last()
-        return needed
 
     def _take(self, seq: Seq, budget: int, chunks: list[Chunk]) -> int:
         n = min(len(seq.tokens) - seq.computed, budget)
@@ -86,14 +83,13 @@ class QueueScheduler(Scheduler):
             chunks.append(Chunk(seq, n))
         return max(n, 0)
 
-    def _admit(self, budget: int, needed: int, chunks: list[Chunk]) -> None:
+    def _admit(self, budget: int, chunks: list[Chunk]) -> None:
         most = self._limits.max_num_seqs
         admitted: list[Seq] = []
         unready: list[Seq] = []
         # as many are passed over as could run: a long queue is not walked through in every step
         while self._waiting and budget > 0 and len(self._running) < most and len(unready) < most:
-            need = self._need(self._waiting.first())
-            if needed + need > self._cache.capacity_tokens:
+            if not self._fit([*self._running, self._waiting.first()]):
                 break  # nobody overtakes: a long prompt would otherwise wait for ever
             seq = self._waiting.pop()
             if not self._cache.ready(seq):
@@ -101,7 +97,6 @@ class QueueScheduler(Scheduler):
                 continue
             self._enter(seq)
             admitted.append(seq)
-            needed += need
             budget -= self._take(seq, budget, chunks)
         self._count_overtakes(admitted)
         self._waiting.restore(unready)
@@ -120,8 +115,10 @@ class QueueScheduler(Scheduler):
         if oldest is not None:
             self._num_overtakes += sum(first_come(oldest) < first_come(s) for s in admitted)
 
-    def _need(self, seq: Seq) -> int:
-        return self._cache.holds(len(seq.tokens) + self._limits.num_lookahead_tokens)
+    def _fit(self, seqs: Sequence[Seq]) -> bool:
+        """Whether these can run together, with all that their next step may write."""
+        ahead = self._limits.num_lookahead_tokens
+        return self._cache.fits([len(seq.tokens) + ahead for seq in seqs])
 
     def _preempt_last(self) -> None:
         seq = self._running.pop()

@@ -70,6 +70,7 @@ class LocalSession(Session):
             sampler=SeededSampler(context.sampling),
             codebook=codebook,
         )
+        cache.set_aside(step.kv_bytes_per_token)
         limits = replace(self._limits, num_lookahead_tokens=step.lookahead)
         scheduler = plugins.component(
             "ablate_schedule", default_scheduler, cache=cache, limits=limits
@@ -111,6 +112,7 @@ class LocalSession(Session):
         asked = [request.problem for request in load.requests]
         prompts = [self._parts.codebook.prompt(problem) for problem in asked]
         self._check_lengths(asked, prompts)
+        self._parts.cache.reset()
         before = counters(self._parts)
         loop = Loop(self._parts, self._clock, self._context.sampling, on_completion, on_usage)
         loop.run(load, prompts, self._next_id)
@@ -127,11 +129,12 @@ class LocalSession(Session):
                 f"{longest} exceed the {self._limits.max_model_len} tokens that the model allows; "
                 "lower sampling.max_tokens"
             )
-        wanted = self._parts.cache.holds(longest.tokens + self._parts.step.lookahead)
-        if wanted > self._parts.cache.capacity_tokens:
+        cache, most = self._parts.cache, longest.tokens + self._parts.step.lookahead
+        if not cache.fits([most]):
             raise TrialError(
-                f"one request may need {wanted} tokens of KV cache and "
-                f"{self._parts.cache.capacity_tokens} fit; raise engine.local.kv_cache_gib",
+                f"a request of {most} tokens does not fit into the KV cache of "
+                f"{self._limits.kv_cache_memory_bytes / GIB:.2g} GiB; raise "
+                "engine.local.kv_cache_gib",
                 "out_of_memory",
             )
 

@@ -9,6 +9,7 @@ business: full precision here, quantized in plugins.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,15 +178,15 @@ class SlotStore(KVStore):
         return torch.arange(width, device=self.shape.device).view(1, 1, -1)
 
     def _width(self, group: Group) -> int:
-        """How many positions ``read`` gives: all there are, where that spares a copy.
+        """How many positions ``read`` gives.
 
-        Products of bfloat16 on a CPU copy what is not dense, which costs more than a few more keys.
+        Products of bfloat16 on a CPU are compiled for every new shape, and copy what is not dense:
+        both cost more than a few keys more, up to the next multiple, or to all there are.
         """
-        have, need = self._keys[0].shape[3], group.length
-        shape = self.shape
-        copied = shape.dtype == torch.bfloat16 and shape.device.type == "cpu"
-        stored_as_read = isinstance(self.codec, Plain)
-        return have if copied and stored_as_read and have <= need + POSITIONS else need
+        have, need, shape = self._keys[0].shape[3], group.length, self.shape
+        if shape.dtype != torch.bfloat16 or shape.device.type != "cpu":
+            return need
+        return min(have, -(-need // POSITIONS) * POSITIONS)
 
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
         rows, length = self._rows[group.index], self._width(group)
@@ -209,21 +210,43 @@ class SlotStore(KVStore):
             plane[:, slot, :, start:end] = part
         self._length[seq_id] = end
 
+    def fits(self, lengths: Sequence[int]) -> bool:
+        """Every slot is as long as the longest."""
+        longest = max(map(self.holds, lengths), default=0)
+        return len(lengths) * longest <= self.room_tokens
+
     def _reserve(self, slots: int, positions: int) -> None:
         have_slots, have_positions = self._keys[0].shape[1], self._keys[0].shape[3]
         if slots <= have_slots and positions <= have_positions:
             return
-        new_slots = _grown(have_slots, slots, self._limits.max_num_seqs)
-        new_positions = max(have_positions, -(-positions // POSITIONS) * POSITIONS)
-        self._keys = [self._enlarged(p, new_slots, new_positions) for p in self._keys]
-        self._values = [self._enlarged(p, new_slots, new_positions) for p in self._values]
+        # a sequence that this step leaves out may be longer than all it has
+        size = self._grown(slots, max([positions, *self._length.values()]))
+        for planes in (self._keys, self._values):
+            for i, old in enumerate(planes):  # one by one: old and new are held together
+                planes[i] = self._resized(old, *size)
 
-    def _enlarged(self, old: Tensor, slots: int, positions: int) -> Tensor:
+    def _grown(self, slots: int, positions: int) -> tuple[int, int]:
+        """Twice the slots and some positions, to spare copies; near the end of the room, less."""
+        limits, room = self._limits, self.room_tokens
+        longest = limits.max_model_len + limits.num_lookahead_tokens
+        have_slots, have_positions = self._keys[0].shape[1], self._keys[0].shape[3]
+        more_slots = _doubled(have_slots, slots, limits.max_num_seqs)
+        even = -(-positions // POSITIONS) * POSITIONS
+        more_positions = max(have_positions, positions, min(even, longest))
+        if more_slots * more_positions <= room // 2:
+            return more_slots, more_positions
+        more_slots = min(more_slots, slots + slots // 8)
+        if more_slots * positions > room:
+            more_slots = slots
+        return more_slots, max(positions, min(positions + POSITIONS, longest, room // more_slots))
+
+    def _resized(self, old: Tensor, slots: int, positions: int) -> Tensor:
         new = self._empty(slots, positions, old.shape[4], old.dtype)
-        new[:, : old.shape[1], :, : old.shape[3]] = old
+        slots, positions = min(slots, old.shape[1]), min(positions, old.shape[3])
+        new[:, :slots, :, :positions] = old[:, :slots, :, :positions]
         return new
 
 
-def _grown(have: int, need: int, most: int) -> int:
+def _doubled(have: int, need: int, most: int) -> int:
     """At least ``need``; doubled to spare copies, but not beyond ``most`` unless needed."""
     return have if need <= have else max(need, min(max(2 * have, 16), most))

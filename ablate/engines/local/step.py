@@ -39,6 +39,14 @@ class VerifyingStep(DecodeStep):
         return self._proposer.kv_bytes if self._proposer else 0
 
     @property
+    def kv_allocated_bytes(self) -> int:
+        return self._proposer.kv_allocated_bytes if self._proposer else 0
+
+    @property
+    def kv_bytes_per_token(self) -> float:
+        return self._proposer.kv_bytes_per_token if self._proposer else 0.0
+
+    @property
     def counters(self) -> Mapping[str, float]:
         return dict(self._counters)
 

@@ -31,8 +31,8 @@ _TITLES = {
 AID = (
     "The tail: the end of a trial in which, for good, fewer than a quarter of the peak number of "
     "requests are being served. Tokens not served: what the rate before it would have made. Why: "
-    "what explains most of a straggler's excess over the median request; who came last is not slower "
-    "than that. Means over blocks; requests of all blocks."
+    "what explains most of a straggler's excess over the median request; who came last is not "
+    "slower than that. Means over blocks; requests of all blocks."
 )
 
 

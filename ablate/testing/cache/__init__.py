@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from ablate.testing.cache import probe
-from ablate.testing.cache.bench import SHAPES, Bench, MakeStore, StoreError, bench
+from ablate.testing.cache import memory, probe
+from ablate.testing.cache.bench import SHAPES, Bench, MakeStore, bench
+from ablate.testing.cache.view import StoreError
 from ablate.testing.cache.walk import Allowed, Walk
 from ablate.testing.findings import Finding, guarded, judged, said
 from ablate.testing.serving import one_thread
@@ -48,6 +49,7 @@ def _sizes(on: Bench, make_store: MakeStore, drops: frozenset[str]) -> Iterator[
     problems = _sentences(on, lambda: probe.look(on, make_store))
     if "batching" not in drops:
         problems += _sentences(on, lambda: probe.fill(on, make_store))
+        problems += _sentences(on, lambda: memory.keeps_within(on, make_store))
     store = on.store(make_store)
     fine = f"{store.bytes_per_token:g} bytes a token, {store.capacity_tokens} tokens fit"
     yield from judged("kv store sizes", problems, f"{_shaped(on)}: {fine}")
