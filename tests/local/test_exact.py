@@ -5,15 +5,13 @@ Tokens are compared, not texts, which show half of a random model's tokens as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ablate.domains.arithmetic import Arithmetic
 from ablate.domains.logic import Logic
@@ -25,6 +23,7 @@ from ablate_draft import Draft
 from ablate_ngram import Ngram
 from ablate_prefix_cache import PrefixCache
 from ablate_shortest_first import ShortestFirst
+from tests.local.conftest import Make
 from tests.local.reference import NEW_TOKENS, PROMPTS, SHAPES, reference
 from tests.local.serving import generated, open_session, serve
 from tests.local.watched import Watched
@@ -33,37 +32,6 @@ from tests.testing.placing import Reordered
 LONGEST = max(map(len, PROMPTS)) + NEW_TOKENS
 TIGHT = 4 * LONGEST  # tokens of KV memory
 BUDGET = {"draft": 14 * LONGEST, "ngram": 7 * LONGEST}  # half of it is a draft model's
-Make = Callable[[str], Path]
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tiny_model: Callable[..., Path]) -> Make:
-    def make(shape: str) -> Path:
-        architecture, seed, config = SHAPES[shape]
-        return tiny_model(architecture, seed, **config)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def near(checkpoint: Make, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """A draft that is often right and often wrong: the model itself with noise on its weights."""
-    made: dict[str, Path] = {}
-
-    def make(shape: str) -> Path:
-        if shape not in made:
-            made[shape] = tmp_path_factory.mktemp(f"near-{shape}")
-            model = AutoModelForCausalLM.from_pretrained(checkpoint(shape), dtype=torch.float32)
-            generator = torch.Generator().manual_seed(0)
-            with torch.no_grad():
-                for weight in model.parameters():
-                    noise = torch.randn(weight.shape, generator=generator)
-                    weight.add_(noise * weight.std(), alpha=0.05)
-            model.save_pretrained(made[shape])
-            AutoTokenizer.from_pretrained(checkpoint(shape)).save_pretrained(made[shape])
-        return made[shape]
-
-    return make
 
 
 shapes = pytest.mark.parametrize("shape", SHAPES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 from ablate.engines.local.interfaces import KVStore, Scheduler, Seq
 from ablate.engines.local.session import GIB, LocalSession
 from ablate.plugins import Plugin, hookimpl
-from ablate.types import Evidence, EvidenceState, Limits, Sampling, Usage
+from ablate.types import Evidence, EvidenceState, Limits, Load, Request, Sampling
 from tests.local.reference import NEW_TOKENS, PROMPTS
-from tests.local.serving import open_session, serve
+from tests.local.serving import Served, open_session, requests
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,17 @@ class Watched:
             **options,
             **({} if budget is None else {"kv_cache_gib": budget * token_bytes(path) / GIB}),
         )
-        self.usage: list[Usage] = []
         self._concurrency = concurrency
 
-    def serve(self, prompts: Sequence[str] = PROMPTS) -> tuple[tuple[int, ...], ...]:
-        """The output tokens of each prompt's answer."""
-        served = serve(self.session, prompts, self._concurrency)
-        self.usage = served.usage
+    def serve(
+        self,
+        prompts: Sequence[str] = PROMPTS,
+        order: Callable[[tuple[Request, ...]], tuple[Request, ...]] = tuple,
+    ) -> tuple[tuple[int, ...], ...]:
+        """The output tokens of each prompt's answer. ``order``: in which they are sent."""
+        served = Served()
+        load = Load(order(requests(prompts)), self._concurrency)
+        self.session.run(load, served.take, served.usage.append)
         for usage in served.usage:  # a drafter's memory is in these figures only
             used, taken, given = usage.kv_bytes, usage.kv_allocated_bytes, usage.kv_budget_bytes
             assert used is not None
