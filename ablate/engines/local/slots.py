@@ -137,14 +137,14 @@ class SlotStore(KVStore):
         del self._length[seq_id]
         last = len(self._owner) - 1
         mover = self._owner.pop()
-        if hole == last:
-            return
-        self._owner[hole] = mover
-        self._slot_of[mover] = hole
-        held = self._length[mover]
-        if held:  # a sequence that never ran may have no memory yet
-            for plane in (*self._keys, *self._values):
-                plane[:, hole, :, :held] = plane[:, last, :, :held]
+        if hole < last:
+            self._owner[hole] = mover
+            self._slot_of[mover] = hole
+            held = self._length[mover]
+            if held:  # a sequence that never ran may have no memory yet
+                for plane in (*self._keys, *self._values):
+                    plane[:, hole, :, :held] = plane[:, last, :, :held]
+        self._give_back()
 
     def length(self, seq_id: int) -> int:
         return self._length[seq_id]
@@ -220,10 +220,19 @@ class SlotStore(KVStore):
         if slots <= have_slots and positions <= have_positions:
             return
         # a sequence that this step leaves out may be longer than all it has
-        size = self._grown(slots, max([positions, *self._length.values()]))
+        self._resize(*self._grown(slots, max([positions, *self._length.values()])))
+
+    def _give_back(self) -> None:
+        """Where memory is short, what is twice too much can serve others: cached prefixes."""
+        have = self._keys[0].shape[1] * self._keys[0].shape[3]
+        slots, positions = len(self._owner), max(self._length.values(), default=0)
+        if have > self.room_tokens // 2 and slots * positions <= have // 2:
+            self._resize(slots, positions)
+
+    def _resize(self, slots: int, positions: int) -> None:
         for planes in (self._keys, self._values):
             for i, old in enumerate(planes):  # one by one: old and new are held together
-                planes[i] = self._resized(old, *size)
+                planes[i] = self._resized(old, slots, positions)
 
     def _grown(self, slots: int, positions: int) -> tuple[int, int]:
         """Some more than needed, to spare copies; near the end of the room, less."""
