@@ -120,7 +120,8 @@ class Completion:
     thought (closed loop);
     ``dispatched`` is when the engine got the request. ``first_visible`` is when the first token
     after the reasoning came, None if none came. ``cached_tokens`` counts prompt tokens that a
-    prefix cache spared.
+    prefix cache spared; ``preemptions``, how often it was put back into the queue to begin again,
+    as far as the engine says.
     """
 
     request_id: str
@@ -135,6 +136,7 @@ class Completion:
     first_visible: float | None
     finish_reason: FinishReason
     cached_tokens: int = 0
+    preemptions: int = 0
 
 
 @dataclass(frozen=True)

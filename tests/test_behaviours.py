@@ -140,6 +140,8 @@ def test_who_waits_together_has_no_tail_and_three_cannot_have_one() -> None:
         (answer(0, 0.1, 0.4, 10), "slow pace"),
         (answer(3, 0.1, 0.05, 10), "came last"),
         (record(arrival=0, finished=4.0), "queueing"),
+        (answer(0, 0.1, 0.4, 10, preemptions=1), "preemption"),
+        (answer(0, 0.1, 0.1, 40, preemptions=1), "long output"),
     ],
 )
 def test_a_straggler_says_why(late: Record, reason: str) -> None:

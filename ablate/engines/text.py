@@ -95,6 +95,7 @@ def completion_of(
     finished: float,
     finish_reason: FinishReason,
     cached_tokens: int = 0,
+    preemptions: int = 0,
     stop: Sequence[str] = (),
 ) -> Completion:
     """What is reported of a request whose tokens are known; ``token_times``: one for each.
@@ -116,6 +117,7 @@ def completion_of(
         first_visible=None if visible is None else token_times[visible],
         finish_reason=finish_reason,
         cached_tokens=cached_tokens,
+        preemptions=preemptions,
     )
 
 

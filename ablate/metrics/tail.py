@@ -19,7 +19,7 @@ QUARTER = 4
 MOST_NAMED = 20
 """Stragglers of one trial that are named; all are counted."""
 
-Reason = Literal["long output", "queueing", "slow pace", "came last"]
+Reason = Literal["long output", "queueing", "preemption", "slow pace", "came last"]
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -70,7 +70,8 @@ class Straggler:
     """A request that ended in the tail. ``excess`` is against the median request.
 
     ``parts`` are the seconds by which its longer output, its later first token and its slower
-    tokens make up the excess; they add up to it.
+    tokens make up the excess; they add up to it. Where the tokens are slower because the request
+    was preempted in between, that is the reason.
     """
 
     domain: str
@@ -189,11 +190,14 @@ def _explain(record: Record, usual: _Anatomy) -> Straggler:
     own = _anatomy(record.completion)
     parts = _parts(own, usual)
     excess = own.whole - usual.whole
+    reason = max(parts, key=parts.__getitem__) if excess > 0 else "came last"
+    if reason == "slow pace" and record.completion.preemptions:
+        reason = "preemption"  # its tokens were slow because it began again in between
     return Straggler(
         record.domain,
         record.problem_id,
         record.sample,
-        max(parts, key=parts.__getitem__) if excess > 0 else "came last",
+        reason,
         own.whole,
         excess,
         {str(part): seconds for part, seconds in parts.items()},

@@ -1,91 +1,89 @@
-"""A model with attention written out, to serve as a reference: no store, no batch, no speed.
+"""What ``generate()`` answers, computed once a session for each model: tokens, and how sure it was.
 
-Shapes: G key/value heads, F query heads of each, N tokens, D head size.
+Random models, in float32, of every shape that makes a difference to the engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
-from transformers.masking_utils import AttentionMaskInterface
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-NAME = "ablate_reference"
+NEW_TOKENS = 20
+# Grouped heads, as many as query heads, one; embeddings tied and not; a head size of its own;
+# biases (qwen2), normed queries and keys (qwen3), windows shorter than the context, in all layers
+# or in one. Seeds: of those whose answers differ, end and are sure.
+SHAPES: Mapping[str, tuple[str, int, Mapping[str, Any]]] = {
+    "llama": ("llama", 5, {}),
+    "llama-tied": ("llama", 4, {"tie_word_embeddings": True, "num_key_value_heads": 4}),
+    "qwen2": ("qwen2", 5, {"num_key_value_heads": 1}),
+    "qwen2-windows": (
+        "qwen2",
+        5,
+        {"use_sliding_window": True, "sliding_window": 24, "max_window_layers": 1},
+    ),
+    "qwen3": ("qwen3", 5, {"head_dim": 32}),
+    "mistral": ("mistral", 3, {"sliding_window": 16}),
+}
+SHARED = "the very same long beginning of one prompt in three, "
+PROMPTS = (
+    *(f"{SHARED}{i:02}" + "x" * (i % 4 * 3) for i in range(24)),
+    *((f"{i * 7919 % 1000:03}," * 20)[: 3 + i % 8 * 9] for i in range(40)),
+)
 
 
-class Attend(Protocol):
-    """Attention of one layer."""
+@dataclass(frozen=True)
+class Reference:
+    """``tokens`` of each prompt's answer, with the end where it ended; ``margin``: the least by
+    which a chosen token's logit was ahead of the next."""
 
-    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """``[G, F, N, D]`` of a scaled query ``[G, F, N, D]`` and keys and values ``[G, N, D]``."""
+    tokens: tuple[tuple[int, ...], ...]
+    margin: float
 
 
-def reference_answers(
-    path: Path,
-    prompts: Sequence[str],
-    make: Callable[[], Attend],
-    pieces: int | None = None,
-    max_new_tokens: int = 24,
-) -> list[str]:
-    """Greedy answers, by attention that is made anew for each prompt.
-
-    ``pieces``: tokens of the prompt that are computed at once, after which they come one by one and
-    attention has to remember; None: all tokens are computed again for each new one.
-    """
-    attends: list[Attend] = []
-
-    def attention(
-        module: Any, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, None]:
-        scaled = query[0].view(key.shape[1], -1, *query.shape[2:]) * query.shape[-1] ** -0.5
-        out = attends[-1](module.layer_idx, scaled, key[0], value[0])
-        return out.flatten(0, 1).transpose(0, 1)[None], None
-
-    AttentionInterface.register(NAME, attention)
-    AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        path, dtype=torch.float32, attn_implementation=NAME
-    )
-    tokenizer = AutoTokenizer.from_pretrained(path)
-    answers = []
+@cache
+def reference(path: Path, prompts: tuple[str, ...] = PROMPTS) -> Reference:
+    """Prompts of one length go together, unpadded."""
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    tokenizer: Any = AutoTokenizer.from_pretrained(path)
+    by_length: dict[int, list[list[int]]] = defaultdict(list)
     for prompt in prompts:
-        attends.append(make())
-        tokens = tokenizer(prompt, add_special_tokens=False).input_ids
-        new = _generated(model.eval(), tokens, pieces, max_new_tokens)
-        answers.append(str(tokenizer.decode(new, skip_special_tokens=True)))
-    return answers
+        ids = tokenizer(prompt, add_special_tokens=False).input_ids
+        by_length[len(ids)].append(ids)
+    answers: dict[tuple[int, ...], tuple[int, ...]] = {}
+    margins = []
+    for alike in by_length.values():
+        told, margin = _generated(model, alike)
+        answers |= zip(map(tuple, alike), told, strict=True)
+        margins.append(margin)
+    asked = (tuple(tokenizer(p, add_special_tokens=False).input_ids) for p in prompts)
+    return Reference(tuple(answers[ids] for ids in asked), min(margins))
 
 
-def _generated(model: Any, prompt: list[int], pieces: int | None, most: int) -> list[int]:
-    tokens, computed = list(prompt), 0
+def _generated(model: Any, prompts: Sequence[list[int]]) -> tuple[list[tuple[int, ...]], float]:
+    end = model.generation_config.eos_token_id
     with torch.inference_mode():
-        while len(tokens) < len(prompt) + most:
-            end = min(computed + (pieces or len(tokens)), len(tokens))
-            logits = model(
-                input_ids=torch.tensor([tokens[computed:end]]),
-                position_ids=torch.arange(computed, end)[None],
-                use_cache=False,
-            ).logits
-            computed = end if pieces else 0
-            if end < len(tokens):
-                continue
-            tokens.append(int(logits[0, -1].argmax()))
-            if tokens[-1] == model.config.eos_token_id:
-                break
-    return tokens[len(prompt) :]
+        out = model.generate(
+            torch.tensor(prompts),
+            max_new_tokens=NEW_TOKENS,
+            do_sample=False,
+            pad_token_id=end,
+            return_dict_in_generate=True,
+            output_logits=True,
+        )
+    best = torch.stack(out.logits, dim=1).topk(2).values
+    rows = [_ended(row, end) for row in out.sequences[:, len(prompts[0]) :].tolist()]
+    ahead = [
+        float((best[i, : len(row), 0] - best[i, : len(row), 1]).min()) for i, row in enumerate(rows)
+    ]
+    return [tuple(row) for row in rows], min(ahead)
 
 
-def masked(query: Tensor, key: Tensor, value: Tensor, seen: Tensor) -> Tensor:
-    """Attention in which token p sees token j where ``seen[p, j]``."""
-    scores = query @ key[:, None].transpose(2, 3)
-    return scores.masked_fill(~seen, -torch.inf).softmax(-1) @ value[:, None]
-
-
-def places(n: int) -> tuple[Tensor, Tensor]:
-    """``[n, 1]`` and ``[1, n]``: each token's place, as one that looks and as one that is seen."""
-    every = torch.arange(n)
-    return every[:, None], every[None]
+def _ended(row: list[int], end: int) -> list[int]:
+    return row[: row.index(end) + 1] if end in row else row

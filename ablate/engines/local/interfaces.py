@@ -28,7 +28,8 @@ class Seq:
     """A request while it is served. ``tokens`` is the prompt followed by the output so far.
 
     ``computed``: how many of its tokens have their keys and values in the store. ``cached_tokens``:
-    prompt tokens that were found in a prefix cache at first admission.
+    prompt tokens that were found in a prefix cache at first admission. ``preemptions``: how often
+    it was put back into the queue.
     """
 
     id: int
@@ -40,6 +41,7 @@ class Seq:
     dispatched: float
     computed: int = 0
     cached_tokens: int = 0
+    preemptions: int = 0
     token_times: list[float] = field(default_factory=list)
 
     @property

@@ -125,14 +125,20 @@ def _is_plain(module: nn.Module) -> bool:
 def join(owner: nn.Module, names: Sequence[str]) -> Product | None:
     """Make one product of the linear layers ``names`` of a module.
 
-    None, and nothing is done, where one of them is not torch's own. What is packed stays so.
+    None, and nothing is done, where one of them is not torch's own. Made once: models that share a
+    module share its products.
     """
     layers = [getattr(owner, name) for name in names]
     if all(isinstance(layer, PackedLinear) for layer in layers):
         return _packed_before(layers)
     if not all(map(_is_plain, layers)):
         return None
-    return pack(owner, names) if _worth_packing(layers) else StackedWeight(layers)
+    if _worth_packing(layers):
+        return pack(owner, names)
+    made: dict[tuple[str, ...], Product] = vars(owner).setdefault("_ablate_products", {})
+    if tuple(names) not in made:
+        made[tuple(names)] = StackedWeight(layers)
+    return made[tuple(names)]
 
 
 def _worth_packing(layers: Sequence[nn.Linear]) -> bool:
