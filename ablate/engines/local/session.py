@@ -63,6 +63,7 @@ class LocalSession(Session):
             "ablate_decode_step", default_step, model=self.model, cache=cache, sampler=sampler
         )
         cache.set_aside(step.kv_bytes_per_token)
+        cache.set_lookahead(step.lookahead)
         limits = replace(self._limits, num_lookahead_tokens=step.lookahead)
         scheduler = plugins.component(
             "ablate_schedule", default_scheduler, cache=cache, limits=limits
