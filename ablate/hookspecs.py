@@ -18,6 +18,7 @@ from ablate.types import Evidence, EvidenceState, Limits, ModelSpec, Requirement
 
 if TYPE_CHECKING:
     from ablate.engines.local.interfaces import DecodeStep, KVStore, Sampler, Scheduler
+    from ablate.engines.text import Codebook
     from ablate.plugins import Registry
 
 PROJECT = "ablate"
@@ -70,11 +71,14 @@ def ablate_setup_cache(model: Any, limits: Limits) -> KVStore:
 
 
 @hookspec(firstresult=True)
-def ablate_decode_step(model: Any, cache: KVStore, sampler: Sampler) -> DecodeStep:
+def ablate_decode_step(
+    model: Any, cache: KVStore, sampler: Sampler, codebook: Codebook
+) -> DecodeStep:
     """Supply the decode step: one iteration over the scheduled chunks (plain or speculative).
 
     Called by the in-process engine after the cache is set up. Returns an
-    ``ablate.engines.local.interfaces.DecodeStep``.
+    ``ablate.engines.local.interfaces.DecodeStep``. ``codebook`` (since 2): between text and tokens,
+    as the model's tokenizer and chat template have it.
     """
     raise NotImplementedError
 

@@ -36,10 +36,9 @@ Serve = Callable[[Asked], Any]
 
 def transformers_model(path: str, dtype: str) -> Any:
     from transformers import AutoModelForCausalLM
-    from transformers.utils.logging import set_verbosity_error
 
-    set_verbosity_error()
-    return AutoModelForCausalLM.from_pretrained(path, dtype=dtype).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+    return model.eval()
 
 
 def generate(path: str, dtype: str) -> Serve:
@@ -68,7 +67,8 @@ def continuous_batching(path: str, dtype: str) -> Serve:
     from transformers import GenerationConfig
 
     model = transformers_model(path, dtype)
-    config = GenerationConfig(do_sample=False, max_new_tokens=256, eos_token_id=-1)
+    made: Any = GenerationConfig
+    config = made(do_sample=False, max_new_tokens=256, eos_token_id=-1)
 
     def serve(asked: Asked) -> float:
         with model.continuous_batching_context_manager(config, block=True, timeout=5) as manager:
@@ -103,7 +103,8 @@ def local(path: str, dtype: str) -> Serve:
 
     model = resolve_model(ModelConfig(path, dtype=dtype))
     context = EngineContext(model, ArmPlugins({}), Sampling(max_tokens=256), 32)
-    session: Any = LocalEngine().open(context)
+    # vLLM, too, packs an output layer that is the embedding as well, and holds both
+    session: Any = LocalEngine(pack_output=True).open(context)
     codebook = session._parts.codebook  # what follows is no way to serve a model
     codebook.stop_ids = frozenset()
     codebook.prompt = lambda problem: problem.payload
@@ -122,7 +123,7 @@ def local(path: str, dtype: str) -> Serve:
 
 def vllm(path: str, dtype: str) -> Serve:
     """vLLM's engine in this process, without compilation."""
-    from vllm import LLM, SamplingParams  # type: ignore[import-not-found]
+    from vllm import LLM, SamplingParams
 
     engine = LLM(
         path, dtype=dtype, enforce_eager=True, max_model_len=1024, max_num_seqs=32,

@@ -65,7 +65,7 @@ def test_a_perfect_order_is_no_certainty() -> None:
 def test_answers_of_one_length_have_no_slope(n: int, odd: float) -> None:
     lengths = np.full(n, 3.0)
     lengths[0] += odd  # the last bit of the variance once came out below zero
-    assert theil_sen(np.arange(n) % 5 * 1.0, lengths).value == 0
+    assert theil_sen(np.arange(n, dtype=np.float64) % 5, lengths).value == 0
 
 
 def test_intervals_hold_the_truth() -> None:

@@ -18,6 +18,7 @@ from ablate import stats
 from ablate.power import detectable_loss
 from ablate.report.reasons import needed
 from ablate.report.results import build_results
+from ablate.report.sheets import sheets
 from ablate.report.words import TIMES
 from ablate.stats import Floats
 from ablate.stats.claims import above, equivalent, non_inferior
@@ -534,14 +535,16 @@ def test_claims_of_a_run() -> None:
     assert found == ["refuted", "supported", "supported", "refuted", "refuted", "supported"]
 
 
-def test_shared_arrivals_pair_latencies_by_request() -> None:
-    def spread_out(one: Trial) -> Trial:
-        moved = tuple(
-            replace(r, completion=replace(r.completion, arrival=-i / 100, dispatched=-i / 100))
-            for i, r in enumerate(one.records)
-        )
-        return replace(one, records=moved)
+def spread_out(one: Trial) -> Trial:
+    """Arrivals of an open loop."""
+    moved = tuple(
+        replace(r, completion=replace(r.completion, arrival=-i / 100, dispatched=-i / 100))
+        for i, r in enumerate(one.records)
+    )
+    return replace(one, records=moved)
 
+
+def test_shared_arrivals_pair_latencies_by_request() -> None:
     made = [spread_out(t) for t in trials({}, {"draft": 2.0})]
     results = build_results(info(factorial()), made)
     assert results["run"]["workload"] == "open"
@@ -552,6 +555,32 @@ def test_shared_arrivals_pair_latencies_by_request() -> None:
     assert 0.5 < paired["value"] < 1
     closed = build_results(info(factorial()), trials({}, {}))
     assert closed["contrasts"][0]["paired_latencies"]["overall"] is None
+
+
+def test_an_arm_with_a_load_of_its_own_does_not_close_the_loop() -> None:
+    made = [t if t.result.arm == "awq" else spread_out(t) for t in trials({}, {})]
+    results = build_results(info(factorial()), made)
+    assert results["run"]["workload"] == "open"
+    assert results["rules"]["speed_metric"] == "mean_e2el_ms"
+
+
+def test_where_the_highest_rate_is_looked_for_it_is_what_verdicts_compare() -> None:
+    rates = {"awq": 8.0, "both": 8.0}
+
+    def searched(one: Trial) -> Trial:
+        found = rates.get(one.result.arm, 4.0) * (1 + one.result.block / 100)
+        return replace(one, result=replace(one.result, counters={"max_request_rate": found}))
+
+    results = build_results(info(factorial()), [searched(t) for t in trials({}, {"draft": 2.0})])
+    assert results["run"]["workload"] == "search"
+    for domain in (None, "logic"):
+        verdict = found_in(results, "verdicts", "weights.awq", domain=domain)
+        assert f"highest rate 2.00{TIMES} faster" in verdict["reason"]
+        assert "no change beyond" in found_in(results, "verdicts", "decode.draft")["reason"]
+    (speed,) = [sheet for sheet in sheets(results) if sheet.title == "Speed of the service"]
+    assert "Highest rate" in speed.columns
+    assert dict(speed.rows)["awq"][speed.columns.index("Highest rate")].mood == "better"
+    assert "Highest rate" not in sheets(build_results(info(factorial()), trials({}, {})))[1].columns
 
 
 def test_goodput_counts_what_is_right_and_in_time() -> None:

@@ -24,7 +24,7 @@ TOGETHER_AID = (
 _MOODS: Mapping[str, Mood] = {"keep": "better", "drop": "worse", "undecided": "noise"}
 _TOGETHER = {
     "accuracy": "Accuracy",
-    "request_throughput": "Throughput",
+    "request_throughput": "Request throughput",
     "mean_e2el_ms": "Whole answer",
     "peak_kv_bytes": "KV cache peak",
 }

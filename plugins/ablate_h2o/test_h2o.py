@@ -13,8 +13,8 @@ from torch import Tensor
 from ablate.testing import check_cache, tiny_model
 from ablate_h2o import H2o
 from ablate_h2o.store import HeavyHitterStore
-from tests.local.written_out import reference_answers
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
+from tests.local.written_out import reference_answers
 
 BUDGET, RECENT = 12, 6
 PROMPTS = prompts_of_many_lengths(6)

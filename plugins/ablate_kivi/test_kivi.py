@@ -26,10 +26,10 @@ from ablate_kivi.form import Form
 from ablate_kivi.rounding import packed, rounded, unpacked
 from ablate_kivi.store import KiviStore
 from ablate_ngram import Ngram
-from tests.local.written_out import places, reference_answers
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 from tests.local.test_store import LIMITS, model
 from tests.local.views import ViewMachine, moves, take_back
+from tests.local.written_out import places, reference_answers
 
 GROUP, RESIDUAL = 8, 11
 PROMPTS = prompts_of_many_lengths(10)

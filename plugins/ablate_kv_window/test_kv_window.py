@@ -16,10 +16,10 @@ from ablate.testing import check_cache, tiny_model
 from ablate_kv_window import KvWindow
 from ablate_kv_window.store import WindowStore
 from ablate_ngram import Ngram
-from tests.local.written_out import masked, places, reference_answers
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 from tests.local.test_store import LIMITS, model
 from tests.local.views import ViewMachine, moves, take_back
+from tests.local.written_out import masked, places, reference_answers
 
 SINKS, WINDOW = 2, 9
 PROMPTS = prompts_of_many_lengths(10)

@@ -101,6 +101,10 @@ class PrefixStore(KVStore):
             self._forget_computing(key, seq_id)
         self._inner.free(seq_id)
 
+    def reset(self) -> None:
+        self._index = BlockIndex()
+        self._inner.reset()
+
     def length(self, seq_id: int) -> int:
         return self._inner.length(seq_id)
 

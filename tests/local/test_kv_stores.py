@@ -20,7 +20,7 @@ from ablate_kv_int8 import KvInt8
 from ablate_kv_window import KvWindow
 from ablate_ngram import Ngram
 from ablate_prefix_cache import PrefixCache
-from ablate_shortest_first import ShortestFirst
+from ablate_schedulers import ShortestFirst
 from tests.local.serving import open_session, serve
 
 OTHERS: dict[str, Plugin] = {

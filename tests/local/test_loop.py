@@ -95,3 +95,14 @@ def test_a_load_that_cannot_be_served_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrialError, match="kv_cache_gib") as refused:
         serve(small, PROMPTS)
     assert refused.value.kind == "out_of_memory"
+
+
+def test_a_second_load_is_independent_of_the_first(session: LocalSession) -> None:
+    assert serve(session, PROMPTS).texts() == serve(session, PROMPTS).texts()
+
+
+def test_the_peak_of_kv_use_is_seen(tmp_path: Path) -> None:
+    session = open_session(tiny_model(tmp_path), sampling=Sampling(max_tokens=1))
+    served = serve(session, ["a prompt of some length"])
+    (completion,) = served.completions.values()
+    assert max((u.kv_tokens or 0) for u in served.usage) == completion.prompt_tokens

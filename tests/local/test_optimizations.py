@@ -16,9 +16,8 @@ from ablate.types import Sampling
 from ablate_draft import Draft
 from ablate_kv_int8 import KvInt8
 from ablate_kv_int8.codec import Int8
-from ablate_ngram import Ngram
 from ablate_prefix_cache import PrefixCache
-from ablate_shortest_first import ShortestFirst
+from ablate_schedulers import ShortestFirst
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 
 PROMPTS = prompts_of_many_lengths(16)
@@ -58,24 +57,10 @@ def test_a_bad_draft_changes_nothing(checkpoint: Path, stranger: Path) -> None:
     assert applied(session, "draft")["draft_acceptance_rate"] < 0.2
 
 
-def test_drafting_survives_preemption(checkpoint: Path) -> None:
-    token_bytes = 2 * 2 * 2 * 16 * 4
-    plugins: dict[str, Plugin] = {"draft": Draft(str(checkpoint), k=3)}
-    session = open_session(checkpoint, plugins=plugins, kv_cache_gib=250 * token_bytes / 2**30)
-    assert serve(session, PROMPTS).texts() == generated(checkpoint, PROMPTS)
-    assert session.evidence_state("measured").counters["num_preemptions"] > 0
-
-
 def test_a_draft_with_another_vocabulary_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     other = tiny_model(tmp_path, vocab_size=300)
     with pytest.raises(TrialError, match="share the model's tokenizer"):
         open_session(checkpoint, plugins={"draft": Draft(str(other))})
-
-
-def test_ngram_changes_nothing(checkpoint: Path) -> None:
-    session = open_session(checkpoint, plugins={"ngram": Ngram(k=4, min_n=1)})
-    assert serve(session, PROMPTS).texts() == generated(checkpoint, PROMPTS)
-    assert applied(session, "ngram")["mean_acceptance_length"] >= 1
 
 
 def test_prefix_cache_changes_nothing_and_hits_in_one_wave(checkpoint: Path) -> None:
@@ -86,29 +71,6 @@ def test_prefix_cache_changes_nothing_and_hits_in_one_wave(checkpoint: Path) -> 
     assert hits > 0.8
     assert sum(c.cached_tokens > 0 for c in cold.completions.values()) == len(SHARED) - 1
     assert serve(session, SHARED, 12).texts() == cold.texts()
-
-
-def test_prefix_cache_under_eviction(checkpoint: Path) -> None:
-    token_bytes = 2 * 2 * 2 * 16 * 4
-    session = open_session(
-        checkpoint,
-        plugins={"prefix_cache": PrefixCache(block_size=8)},
-        kv_cache_gib=400 * token_bytes / 2**30,
-    )
-    for _ in range(2):
-        served = serve(session, SHARED + PROMPTS)
-        assert served.texts() == generated(checkpoint, SHARED + PROMPTS)
-        assert max((u.kv_bytes or 0) for u in served.usage) <= 400 * token_bytes
-
-
-def test_everything_together_changes_nothing(checkpoint: Path) -> None:
-    plugins: dict[str, Plugin] = {
-        "draft": Draft(str(checkpoint), k=2),
-        "prefix_cache": PrefixCache(),
-        "shortest_first": ShortestFirst(),
-    }
-    session = open_session(checkpoint, plugins=plugins, max_num_batched_tokens=40)
-    assert serve(session, SHARED + PROMPTS).texts() == generated(checkpoint, SHARED + PROMPTS)
 
 
 def test_kv_int8_halves_the_cache_and_stays_close(checkpoint: Path) -> None:
@@ -154,14 +116,6 @@ def test_shortest_first_admits_short_prompts_first(checkpoint: Path) -> None:
     served = serve(session, prompts, 6)
     order = sorted(served.completions, key=lambda i: served.completions[i].finished)
     assert order == ["2", "5", "1", "4", "0", "3"]
-
-
-def test_sampling_does_not_depend_on_neighbours(checkpoint: Path) -> None:
-    sampling = Sampling(temperature=0.8, top_p=0.9, max_tokens=24)
-    alone = serve(open_session(checkpoint, sampling=sampling, concurrency=1), PROMPTS, 1)
-    together = serve(open_session(checkpoint, sampling=sampling), PROMPTS, 8)
-    assert alone.texts() == together.texts()
-    assert alone.texts() != generated(checkpoint, PROMPTS)
 
 
 def test_sampling_with_a_perfect_draft_accepts_everything(checkpoint: Path) -> None:

@@ -16,7 +16,8 @@ from tests.testing import liars
 TinyModel = Callable[..., Path]
 
 STORES = ("h2o", "kivi", "kv_fp8", "kv_int8", "kv_window")
-IN_PROCESS = (*STORES, "ngram", "prefix_cache", "shortest_first", "rtn")
+SCHEDULERS = ("fcfs", "length_aware", "longest_first", "priority", "shortest_first")
+IN_PROCESS = (*STORES, *SCHEDULERS, "budget_forcing", "ngram", "prefix_cache", "rtn")
 ARGUMENTS = ("chunked_prefill", "compile", "eagle3", "max_num_seqs", "mtp", "parallel")
 
 

@@ -52,6 +52,11 @@ class Group:
         starts = torch.tensor([s.start for s in self.spans], device=self.device)
         return starts[:, None] + torch.arange(self.q, device=self.device)
 
+    @cached_property
+    def sees_all(self) -> bool:
+        """Whether no entry of any row comes after what the row brings."""
+        return self.q == 1 and len({s.start for s in self.spans}) == 1
+
     def mask(
         self,
         fold: int,

@@ -28,7 +28,8 @@ class Seq:
     """A request while it is served. ``tokens`` is the prompt followed by the output so far.
 
     ``computed``: how many of its tokens have their keys and values in the store. ``cached_tokens``:
-    prompt tokens that were found in a prefix cache at first admission.
+    prompt tokens that were found in a prefix cache at first admission. ``preemptions``: how often
+    it was put back into the queue.
     """
 
     id: int
@@ -40,6 +41,7 @@ class Seq:
     dispatched: float
     computed: int = 0
     cached_tokens: int = 0
+    preemptions: int = 0
     token_times: list[float] = field(default_factory=list)
 
     @property
@@ -147,6 +149,10 @@ class KVStore(ABC):
     @abstractmethod
     def free(self, seq_id: int) -> None:
         """Forget a sequence."""
+
+    def reset(self) -> None:
+        """Forget what is kept of sequences that have ended, so that one run helps no other."""
+        return
 
     @abstractmethod
     def length(self, seq_id: int) -> int:
@@ -288,7 +294,7 @@ class DecodeStep(Companion, ABC):
         """New tokens of each chunk's sequence: none for a chunk that does not complete.
 
         Leaves ``seq.computed`` and the store committed as if all returned tokens but the last had
-        been computed.
+        been computed, or fewer: the rest is scheduled again, as the sequence's next chunk.
         """
 
     @property

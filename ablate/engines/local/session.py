@@ -11,6 +11,7 @@ import torch
 from ablate.engines.base import EngineContext, Session
 from ablate.engines.local import LocalEngine
 from ablate.engines.local.clock import Clock, WallClock
+from ablate.engines.local.fused import pack_output
 from ablate.engines.local.interfaces import DecodeStep, KVStore, Sampler
 from ablate.engines.local.loading import load_model, resolve_device
 from ablate.engines.local.loop import Loop, Parts, counters
@@ -54,13 +55,20 @@ class LocalSession(Session):
         self.model = plugins.component(
             "ablate_load_model", load_model, model=context.model, device=self._device
         )
+        if options.pack_output:
+            pack_output(self.model)
         self._limits = self._make_limits(options)
         cache = plugins.component(
             "ablate_setup_cache", default_cache, model=self.model, limits=self._limits
         )
-        sampler = SeededSampler(context.sampling)
+        codebook = Codebook(context.model, self.model.generation_config)
         step = plugins.component(
-            "ablate_decode_step", default_step, model=self.model, cache=cache, sampler=sampler
+            "ablate_decode_step",
+            default_step,
+            model=self.model,
+            cache=cache,
+            sampler=SeededSampler(context.sampling),
+            codebook=codebook,
         )
         cache.set_aside(step.kv_bytes_per_token)
         cache.set_lookahead(step.lookahead)
@@ -68,9 +76,7 @@ class LocalSession(Session):
         scheduler = plugins.component(
             "ablate_schedule", default_scheduler, cache=cache, limits=limits
         )
-        self._parts = Parts(
-            cache, step, scheduler, Codebook(context.model, self.model.generation_config)
-        )
+        self._parts = Parts(cache, step, scheduler, codebook)
         self._next_id = 0
         self._counted: Mapping[str, float] = {}
 
@@ -107,6 +113,7 @@ class LocalSession(Session):
         asked = [request.problem for request in load.requests]
         prompts = [self._parts.codebook.prompt(problem) for problem in asked]
         self._check_lengths(asked, prompts)
+        self._parts.cache.reset()
         before = counters(self._parts)
         loop = Loop(self._parts, self._clock, self._context.sampling, on_completion, on_usage)
         loop.run(load, prompts, self._next_id)

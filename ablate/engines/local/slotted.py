@@ -8,10 +8,8 @@ from typing import Any
 
 from ablate.engines.local.interfaces import KVStore, Seq
 from ablate.engines.local.memory import Memory
-from ablate.engines.local.slots import CacheShape
+from ablate.engines.local.slots import POSITIONS, SLOTS, CacheShape, more
 from ablate.types import Limits
-
-SPARE = 64  # tokens more than needed where memory is short
 
 
 class SlottedStore(KVStore):
@@ -104,21 +102,16 @@ class SlottedStore(KVStore):
             memory.resize(self._reserved[0], entries)
 
     def _grown(self, slots: int, length: int) -> tuple[int, int]:
-        """Twice as much, to spare copies; where that were beyond half of the room, a little."""
+        """Some more than needed, to spare copies; near the end of the room, less."""
         most = self.limits.max_model_len + self.lookahead
-        more_slots = _doubled(self._reserved[0], slots, self.limits.max_num_seqs)
-        more_tokens = _doubled(self._reserved[1], length, most)
+        more_slots = more(self._reserved[0], slots, SLOTS, self.limits.max_num_seqs)
+        more_tokens = more(self._reserved[1], length, POSITIONS, most)
         room = self._room_bytes
         if more_slots * self._slot_bytes(more_tokens) <= room / 2:
             return more_slots, more_tokens
         more_slots = min(more_slots, slots + slots // 8)
         if more_slots * self._slot_bytes(length) > room:
             more_slots = slots
-        more_tokens = max(length, min(length + SPARE, most))
+        more_tokens = max(length, min(length + POSITIONS, most))
         fit = more_slots * self._slot_bytes(more_tokens) <= room
         return more_slots, more_tokens if fit else length
-
-
-def _doubled(have: int, need: int, most: int) -> int:
-    """At least ``need``; doubled to spare copies, but not beyond ``most`` unless needed."""
-    return have if need <= have else max(need, min(max(2 * have, 16), most))
