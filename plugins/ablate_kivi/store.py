@@ -43,7 +43,6 @@ class KiviStore(StagedStore):
         super().__init__(model, limits)
         shape = self.shape
         self._form, self._residual = form, residual
-        self._ring = residual + form.group  # tokens between a group's rounding and the next one's
         self._rings = tuple(Memory(shape, shape.head_dim, shape.dtype) for _ in range(2))
         self._planes = tuple(Memory(shape, *width) for width in form.widths(shape))
         self._due: Due | None = None
@@ -75,6 +74,11 @@ class KiviStore(StagedStore):
         groups = quantized // self._form.group
         whole = (length - quantized) * self.shape.full_bytes_per_token
         return groups * self._form.group_bytes(self.shape) + whole
+
+    @property
+    def _ring(self) -> int:
+        """The most tokens that are whole, and those that are again when others are taken back."""
+        return self._residual + self._form.group + self.lookahead
 
     def entries(self, length: int) -> Sequence[int]:
         ring, codes = min(length, self._ring), self.quantized(length)
@@ -176,7 +180,8 @@ class KiviStore(StagedStore):
         for stay in stays:
             before, now = self.quantized(stay.start), self.quantized(stay.end)
             self._counts["kv_quantized_tokens"] += now - before
-            for position in range(max(stay.start, now), stay.end):
+            least = self.quantized(stay.end - self.lookahead)
+            for position in range(max(stay.start, least), stay.end):
                 slots.append(stay.slot)
                 entries.append(position % self._ring)
                 places.append(stay.first + position - stay.start)

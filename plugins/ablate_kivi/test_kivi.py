@@ -28,7 +28,7 @@ from ablate_kivi.store import KiviStore
 from ablate_ngram import Ngram
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 from tests.local.test_store import LIMITS, model
-from tests.local.views import ViewMachine
+from tests.local.views import ViewMachine, moves, take_back
 from tests.local.written_out import places, reference_answers
 
 GROUP, RESIDUAL = 8, 11
@@ -104,8 +104,17 @@ def test_each_token_sees_the_newest_whole_and_older_ones_rounded(
     machine: type[ViewMachine],
 ) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=15, stateful_step_count=25, deadline=None)
+        machine, settings=settings(max_examples=12, stateful_step_count=25, deadline=None)
     )
+
+
+@pytest.mark.parametrize("machine", [KiviMachine, TwoBits])
+@settings(max_examples=25)
+@given(steps=moves)
+def test_committed_tokens_may_be_taken_back(
+    machine: type[ViewMachine], steps: list[tuple[int, int]]
+) -> None:
+    take_back(machine(), steps)
 
 
 @pytest.mark.parametrize(("bits", "group", "residual"), [(2, 16, 13)])

@@ -16,7 +16,8 @@ from ablate.types import Limits
 
 class WindowStore(StagedStore):
     """A slot is a ring behind the sinks: token p lies in entry p if it is one, else in the entry
-    ``sinks + (p - sinks) % window``, where the token ``window`` before it lay.
+    ``sinks + (p - sinks) % ring``, where the token ``ring`` before it lay. The ring has room for
+    the window, and for what the newest tokens push out while they may be taken back.
 
     Each token sees its own window, even of tokens that are still there: what it sees must not
     depend on how a prompt is cut up, or on drafts that were taken back.
@@ -39,8 +40,12 @@ class WindowStore(StagedStore):
     def holds(self, length: int) -> int:
         return min(length, self._sinks + self._window)
 
+    @property
+    def _ring(self) -> int:
+        return self._window + self.lookahead
+
     def entries(self, length: int) -> Sequence[int]:
-        return [self.holds(length)] * 2
+        return [min(length, self._sinks + self._ring)] * 2
 
     def positions(self, group: Group) -> Tensor:
         """``[R, q, entries + q]``: what the rings held before the step, then the new tokens."""
@@ -51,7 +56,7 @@ class WindowStore(StagedStore):
 
     def _entries(self, group: Group) -> int:
         """Entries that a row of the group had before the step, at most."""
-        return self.holds(max(span.start for span in group.spans))
+        return self.entries(max(span.start for span in group.spans))[0]
 
     def _held(self, length: Tensor, entries: int) -> Tensor:
         """The token in each of the first entries of rings that were given ``length`` tokens,
@@ -60,7 +65,7 @@ class WindowStore(StagedStore):
         entry = torch.arange(entries, device=length.device)
         newest = length - 1
         # as many turns of the ring back as lead from the newest token to the entry
-        behind = newest - (newest - entry) % self._window
+        behind = newest - (newest - entry) % self._ring
         behind = torch.where(behind >= self._sinks, behind, -1)
         return torch.where(entry < self._sinks, torch.where(entry < length, entry, -1), behind)
 
@@ -86,8 +91,8 @@ class WindowStore(StagedStore):
     def _survivors(self, stay: Stay) -> Iterator[int]:
         """New tokens that no later one of them overwrites."""
         yield from range(stay.start, min(stay.end, self._sinks))
-        yield from range(max(stay.start, self._sinks, stay.end - self._window), stay.end)
+        yield from range(max(stay.start, self._sinks, stay.end - self._ring), stay.end)
 
     def _entry(self, position: int) -> int:
-        turned = self._sinks + (position - self._sinks) % self._window
+        turned = self._sinks + (position - self._sinks) % self._ring
         return position if position < self._sinks else turned

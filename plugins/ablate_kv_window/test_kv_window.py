@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from ablate_kv_window.store import WindowStore
 from ablate_ngram import Ngram
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 from tests.local.test_store import LIMITS, model
-from tests.local.views import ViewMachine
+from tests.local.views import ViewMachine, moves, take_back
 from tests.local.written_out import masked, places, reference_answers
 
 SINKS, WINDOW = 2, 9
@@ -54,8 +54,17 @@ class NoSinks(WindowMachine):
 @pytest.mark.parametrize("machine", [WindowMachine, NoSinks])
 def test_each_token_sees_its_own_window(machine: type[ViewMachine]) -> None:
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=15, stateful_step_count=25, deadline=None)
+        machine, settings=settings(max_examples=12, stateful_step_count=25, deadline=None)
     )
+
+
+@pytest.mark.parametrize("machine", [WindowMachine, NoSinks])
+@settings(max_examples=25)
+@given(steps=moves)
+def test_committed_tokens_may_be_taken_back(
+    machine: type[ViewMachine], steps: list[tuple[int, int]]
+) -> None:
+    take_back(machine(), steps)
 
 
 @pytest.mark.parametrize(("sinks", "window"), [(0, 1)])

@@ -62,6 +62,9 @@ class PrefixStore(KVStore):
         super().set_aside(bytes_per_token)
         self._inner.set_aside(bytes_per_token)
 
+    def set_lookahead(self, tokens: int) -> None:
+        self._inner.set_lookahead(tokens)
+
     def fits(self, lengths: Sequence[int]) -> bool:
         return self._inner.fits(lengths)
 

@@ -10,9 +10,12 @@ import pytest
 from ablate.compatibility import incompatibilities
 from ablate.domains.arithmetic import Arithmetic
 from ablate.engines.local import LocalEngine
+from ablate.engines.local.interfaces import Seq
+from ablate.engines.local.staged import StagedStore
 from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import Plugin
 from ablate.types import Sampling
+from ablate_budget_forcing import BudgetForcing
 from ablate_h2o import H2o
 from ablate_kivi import Kivi
 from ablate_kv_fp8 import KvFp8
@@ -55,15 +58,15 @@ def test_what_would_be_wrong_together_is_refused_by_the_plan(
 
 
 @cache
-def answers(store: Plugin | None) -> tuple[str, ...]:
+def answers(*plugins: Plugin) -> tuple[str, ...]:
     path = Path(resolve_model(ModelConfig("tiny-reasoner")).path)
-    plugins = {"store": store} if store else {}
-    session = open_session(path, plugins=plugins, sampling=Sampling(max_tokens=160))
+    arm = {type(plugin).__name__: plugin for plugin in plugins}
+    session = open_session(path, plugins=arm, sampling=Sampling(max_tokens=160))
     return tuple(serve(session, [p.prompt for p in Arithmetic(limit=8).problems()]).texts())
 
 
 def same_as_baseline(store: Plugin) -> int:
-    return sum(a == b for a, b in zip(answers(store), answers(None), strict=True))
+    return sum(a == b for a, b in zip(answers(store), answers(), strict=True))
 
 
 @pytest.mark.parametrize("store", [Kivi(bits=4, residual=16), KvFp8()])
@@ -74,3 +77,23 @@ def test_rounding_leaves_most_answers_as_they_are(store: Plugin) -> None:
 @pytest.mark.parametrize("store", [KvWindow(window=28), H2o(budget=32)])
 def test_forgetting_the_question_ruins_the_answers(store: Plugin) -> None:
     assert same_as_baseline(store) <= 4
+
+
+@pytest.mark.parametrize(
+    ("store", "most"), [(Kivi(group_size=16, residual=4), 12), (KvWindow(window=28), 8)]
+)
+def test_drafts_beyond_a_thinking_budget_are_taken_back(
+    store: Plugin, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken_back: list[int] = []
+    commit = StagedStore.commit
+
+    def watched(self: StagedStore, seq: Seq, length: int) -> None:
+        if length < self.length(seq.id):
+            taken_back.append(seq.id)
+        commit(self, seq, length)
+
+    monkeypatch.setattr(StagedStore, "commit", watched)
+    budget, drafts = BudgetForcing(max_thinking_tokens=most), Ngram(k=8, min_n=1)
+    assert answers(store, budget) == answers(store, budget, drafts)
+    assert taken_back

@@ -14,7 +14,10 @@ from ablate.engines.local.interfaces import Chunk, KVStore, Seq
 from ablate.engines.local.scheduler import QueueScheduler
 from ablate.engines.local.slots import SlotStore
 from ablate.types import Limits, Problem, Request
+from ablate_kivi.form import Form
+from ablate_kivi.store import KiviStore
 from ablate_kv_int8.codec import Int8
+from ablate_kv_window.store import WindowStore
 from ablate_prefix_cache.store import PrefixStore
 from tests.local.test_store import HEADS, LAYERS, SIZE, model
 
@@ -48,13 +51,17 @@ cases = st.builds(
     budget=st.integers(2 * LONGEST, 6 * LONGEST),
     lookahead=st.integers(0, 4),
     aside=st.sampled_from([0.0, 0.5, 1.0]),
-    store=st.sampled_from(["plain", "int8", "prefix"]),
+    store=st.sampled_from(["plain", "int8", "prefix", "kivi", "window"]),
     seed=st.integers(0, 9),
 )
 
 
 def make_store(case: Case, budget: int) -> KVStore:
     limits = Limits(case.slots, case.tokens_a_step, LONGEST, budget)
+    if case.store == "kivi":
+        return KiviStore(model(), limits, Form(4, 8, 4), residual=8)
+    if case.store == "window":
+        return WindowStore(model(), limits, sinks=2, window=9)
     inner = SlotStore(model(), limits, Int8() if case.store == "int8" else None)
     return PrefixStore(inner, 4) if case.store == "prefix" else inner
 
@@ -69,6 +76,7 @@ class Load:
         self.budget = round(case.budget * per_token)
         self.store = make_store(case, self.budget)
         self.store.set_aside(case.aside * per_token)
+        self.store.set_lookahead(case.lookahead)
         limits = Limits(case.slots, case.tokens_a_step, LONGEST, self.budget, case.lookahead)
         self.scheduler = QueueScheduler(self.store, limits)
         self.left = len(case.sizes)
@@ -121,7 +129,7 @@ class Load:
         self.store.commit(seq, seq.computed)
 
     def holds_what_was_computed(self, seq: Seq) -> None:
-        if self.case.store != "int8":
+        if self.case.store in ("plain", "prefix"):
             keys, values = self.store.export(seq.id, 0, seq.computed)
             known = COMPUTED[:, seq.tokens[: seq.computed], range(seq.computed)].transpose(1, 2)
             assert torch.equal(keys, known)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
-from ablate.engines.local.batch import Batch, Group
+from ablate.engines.local.batch import Batch, Group, Span
+from ablate.testing.cache.bench import sequence
 from tests.local.test_store import LAYERS, StoreMachine, vector
+
+LOOKAHEAD = 9
+# of each step how many tokens are written and committed, and how many of them taken back later
+moves = st.lists(
+    st.tuples(st.integers(1, LOOKAHEAD), st.integers(0, LOOKAHEAD)), min_size=4, max_size=20
+)
 
 
 class ViewMachine(StoreMachine):
@@ -52,3 +61,19 @@ class ViewMachine(StoreMachine):
         assert sorted(p for p, _ in seen) == sorted(expected)
         for p, entry in seen:
             torch.testing.assert_close(read[:, :, entry], expected[p], atol=1e-6, rtol=1e-6)
+
+
+def take_back(machine: ViewMachine, given: Sequence[tuple[int, int]]) -> None:
+    """What a token sees is as if those that were taken back had never been."""
+    store, seq = machine.store, sequence(0, [])
+    store.set_lookahead(LOOKAHEAD)
+    store.add(seq)
+    machine.seqs[0] = seq
+    length = 0
+    for number, (written, back) in enumerate(given):
+        seq.tokens[length:] = [number % 3] * written
+        span = Span(0, seq.tokens[length:], length, keep=0)
+        machine.run_batch(Batch([span], store.order, torch.device("cpu")))
+        store.commit(seq, length + written)
+        length += max(written - back, 0)
+        store.commit(seq, length)

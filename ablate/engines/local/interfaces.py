@@ -119,6 +119,13 @@ class KVStore(ABC):
         """
         self._aside = bytes_per_token
 
+    def set_lookahead(self, tokens: int) -> None:
+        """How many committed tokens of a sequence may be taken back, at most.
+
+        Called once, before any sequence is admitted; a store that decorates another passes it on.
+        """
+        return
+
     def fits(self, lengths: Sequence[int]) -> bool:
         """Whether sequences of these lengths can be held at once in the configured memory.
 
@@ -208,7 +215,10 @@ class KVStore(ABC):
 
     @abstractmethod
     def commit(self, seq: Seq, length: int) -> None:
-        """Keep the first ``length`` tokens of a sequence and roll the rest back."""
+        """Keep the first ``length`` tokens of a sequence and roll the rest back.
+
+        Of what was committed before, no more than the lookahead is ever taken back.
+        """
 
     def export(self, seq_id: int, start: int, end: int) -> Block:
         """A copy of tokens ``[start, end)`` in the store's own form (capability shared_blocks)."""

@@ -71,6 +71,7 @@ class LocalSession(Session):
             codebook=codebook,
         )
         cache.set_aside(step.kv_bytes_per_token)
+        cache.set_lookahead(step.lookahead)
         limits = replace(self._limits, num_lookahead_tokens=step.lookahead)
         scheduler = plugins.component(
             "ablate_schedule", default_scheduler, cache=cache, limits=limits

@@ -25,6 +25,7 @@ class SlottedStore(KVStore):
         self._owner: list[int] = []
         self._length: dict[int, int] = {}
         self._reserved = (0, 0)  # slots and tokens of each
+        self.lookahead = 0  # committed tokens of a sequence that may be taken back
 
     @property
     @abstractmethod
@@ -54,6 +55,9 @@ class SlottedStore(KVStore):
     def _slot_bytes(self, length: int) -> int:
         taken = zip(self.memories, self.entries(length), strict=True)
         return sum(memory.entry_bytes * entries for memory, entries in taken)
+
+    def set_lookahead(self, tokens: int) -> None:
+        self.lookahead = tokens
 
     def fits(self, lengths: Sequence[int]) -> bool:
         """Every slot is as long as the longest; a drafter's, too, which holds all its tokens."""
@@ -99,7 +103,7 @@ class SlottedStore(KVStore):
 
     def _grown(self, slots: int, length: int) -> tuple[int, int]:
         """Some more than needed, to spare copies; near the end of the room, less."""
-        most = self.limits.max_model_len + self.limits.num_lookahead_tokens
+        most = self.limits.max_model_len + self.lookahead
         more_slots = more(self._reserved[0], slots, SLOTS, self.limits.max_num_seqs)
         more_tokens = more(self._reserved[1], length, POSITIONS, most)
         room = self._room_bytes

@@ -34,13 +34,18 @@ class StagedStore(SlottedStore):
     """Keeps a step's keys and values aside until ``commit`` has said how many of them stay.
 
     So nothing that an earlier token of the step still has to see is overwritten, and what is rolled
-    back was never written. A derived store says what it does with the tokens that stay.
+    back was never written. A derived store says what it does with the tokens that stay. Of these,
+    the newest ``lookahead`` may still be taken back, so what they replace has to be there as long.
+
+    A step's own keys and values are gone when it ends; ``allocated_bytes`` leaves them out, as all
+    else that a forward pass computes.
     """
 
     def __init__(self, model: Any, limits: Limits) -> None:
         super().__init__(model, limits)
         self._batch: Batch | None = None
-        self._written: dict[int, tuple[int, int]] = {}  # of those not committed yet, from and to
+        self._written: dict[int, int] = {}  # the lengths of those that are not committed yet
+        self._longest: dict[int, int] = {}  # that was ever committed
         self._staged = torch.empty(0, dtype=self.shape.dtype)
         self._counts = {"kv_written_tokens": 0, "kv_evicted_tokens": 0}
         self._rows: list[slice | Tensor] = []
@@ -50,29 +55,27 @@ class StagedStore(SlottedStore):
         """Take what stays of a step out of ``staged``, keys and values ``[2, layers, N, G, D]``."""
 
     @property
-    def allocated_bytes(self) -> int:
-        return super().allocated_bytes + self._staged.numel() * self._staged.element_size()
-
-    @property
     def counters(self) -> Mapping[str, float]:
         return {name: float(count) for name, count in self._counts.items()}
+
+    def add(self, seq: Seq) -> int:
+        self._longest[seq.id] = 0
+        return super().add(seq)
 
     def free(self, seq_id: int) -> None:
         self._settle()
         super().free(seq_id)
+        del self._longest[seq_id]
 
     def begin(self, batch: Batch) -> None:
         self._settle()
-        self._written = {s.seq_id: (s.start, s.start + len(s.tokens)) for s in batch.spans}
-        for seq_id, (start, _) in self._written.items():
-            if start != self._length[seq_id]:
-                raise RuntimeError(
-                    f"a step of sequence {seq_id} begins at {start}, and {self._length[seq_id]} "
-                    f"tokens are committed; {type(self).__name__} reads no others"
-                )
+        for span in batch.spans:
+            self._shorten(span.seq_id, span.start)
+        self._written = {span.seq_id: span.start + len(span.tokens) for span in batch.spans}
         self._batch = batch
         shape, size = self.shape, sum(len(span.tokens) for span in batch.spans)
-        self._staged = torch.empty(
+        # zeros, since some step may leave layers out, and what is read has to be finite
+        self._staged = torch.zeros(
             (2, shape.layers, size, shape.kv_heads, shape.head_dim),
             dtype=shape.dtype,
             device=shape.device,
@@ -91,16 +94,23 @@ class StagedStore(SlottedStore):
         self._staged[1, layer] = value
 
     def commit(self, seq: Seq, length: int) -> None:
-        held = self._length[seq.id]
-        least, most = self._written.pop(seq.id, (held, held))
-        if not least <= length <= most:
-            raise RuntimeError(
-                f"{length} tokens of sequence {seq.id} cannot be kept: {least} were committed and "
-                f"{most} written; {type(self).__name__} takes back only what was not committed"
-            )
-        self._length[seq.id] = length
+        written = self._written.pop(seq.id, self._length[seq.id])
+        if self._length[seq.id] <= length <= written:
+            self._length[seq.id] = length
+        else:
+            self._shorten(seq.id, length)
         if not self._written:
             self._settle()
+
+    def _shorten(self, seq_id: int, length: int) -> None:
+        """Take committed tokens back. Raises RuntimeError where they are gone or never were."""
+        held, least = self._length[seq_id], self._longest[seq_id] - self.lookahead
+        if not least <= length <= held:
+            raise RuntimeError(
+                f"{type(self).__name__} holds {held} tokens of sequence {seq_id} and can go back "
+                f"to {max(least, 0)}, not to {length}"
+            )
+        self._length[seq_id] = length
 
     def _settle(self) -> None:
         """End the step: what was committed is kept, the rest forgotten."""
@@ -111,6 +121,7 @@ class StagedStore(SlottedStore):
         stays, first = [], 0
         for span in batch.spans:
             end = self._length[span.seq_id]
+            self._longest[span.seq_id] = max(self._longest[span.seq_id], end)
             if end > span.start:
                 stays.append(Stay(self._slot_of[span.seq_id], span.start, end, first))
             first += len(span.tokens)

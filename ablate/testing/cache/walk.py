@@ -21,6 +21,8 @@ from ablate.testing.cache.view import StoreError
 from ablate.testing.findings import said
 
 NOISE = 1e-5
+MOST = 9  # tokens of a row
+LATER = 0.3  # of the steps, in which tokens are taken back after they were committed
 REPLAYED = 0.3  # of the steps in which precision is lost: a fresh store for each takes long
 
 
@@ -41,7 +43,10 @@ class Walk:
         self._rng = Random(seed)
         self._allowed = allowed
         self._driven = Driven(on, on.store(make_store))
+        if allowed.roll_back:
+            self._driven.store.set_lookahead(MOST)
         self._pieces: dict[int, list[int]] = {}  # kept tokens of each step, by sequence
+        self._went_back: set[int] = set()  # sequences whose last step was taken back once committed
         self._next_id = 0
         self.history: list[str] = []
 
@@ -97,15 +102,17 @@ class Walk:
         self.history.append(f"append {sizes}")
         read = self._driven.step(new)
         lossy = [i for i, tokens in new.items() if not self._is_true(i, tokens, read[i])]
-        if lossy and rng.random() < REPLAYED:
-            one = rng.choice(lossy)
+        suspects = [i for i in lossy if i in self._went_back]
+        if suspects or (lossy and rng.random() < REPLAYED):
+            one = rng.choice(suspects or lossy)
             self._compare(one, new[one], read[one])
+        self._went_back -= set(new)
         self._commit(new, kept)
 
     def _tokens(self, seq: Seq, n: int | None) -> list[int]:
         """Known tokens that are not held yet, perhaps with drafts behind the last of them."""
         start = self._driven.kept[seq.id]
-        n = n or self._rng.randint(1, 9)
+        n = n or self._rng.randint(1, MOST)
         known = seq.tokens[start : start + n]
         drafts = n - len(known) if start + len(known) == len(seq.tokens) else 0
         room = LONGEST - 1 - start
@@ -116,12 +123,17 @@ class Walk:
         return written if all_of_it else self._rng.randint(0, written)
 
     def _commit(self, new: Mapping[int, Sequence[int]], kept: Mapping[int, int]) -> None:
+        ends = {i: self._driven.kept[i] + n for i, n in kept.items()}
         for seq_id, tokens in new.items():
-            seq, start = self._driven.seqs[seq_id], self._driven.kept[seq_id]
-            end = start + kept[seq_id]
+            seq, start, end = self._driven.seqs[seq_id], self._driven.kept[seq_id], ends[seq_id]
             if end >= len(seq.tokens):  # accepted drafts, and the token that follows them
                 seq.tokens[start:] = [*tokens[: kept[seq_id]], self._rng.randrange(VOCABULARY)]
-            self._driven.commit(seq_id, end)
+            later = self._allowed.roll_back and self._rng.random() < LATER
+            self._driven.commit(seq_id, start + len(tokens) if later else end)
+        for seq_id, end in ends.items():
+            if self._driven.kept[seq_id] > end:
+                self._driven.commit(seq_id, end)
+                self._went_back.add(seq_id)
             self._pieces[seq_id] += [kept[seq_id]] if kept[seq_id] else []
 
     def _truth(self, seq_id: int, new: Sequence[int]) -> Tensor:
