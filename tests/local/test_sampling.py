@@ -49,7 +49,7 @@ def exact(path: Path, sampling: Sampling) -> dict[Answer, float]:
     model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     end = model.generation_config.eos_token_id
     prompt = AutoTokenizer.from_pretrained(path)(ASKED, add_special_tokens=False).input_ids
-    warp = LogitsProcessorList(
+    warp: Any = LogitsProcessorList(
         [TemperatureLogitsWarper(sampling.temperature), TopPLogitsWarper(sampling.top_p)]
     )
     found: dict[Answer, float] = {(): 1.0}

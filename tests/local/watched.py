@@ -65,6 +65,8 @@ class Watched:
         concurrency: int = 32,
         **options: Any,
     ) -> None:
+        if budget is not None:
+            options["kv_cache_gib"] = budget * token_bytes(path) / GIB
         self._watching = Watching()
         self.session: LocalSession = open_session(
             path,
@@ -72,7 +74,6 @@ class Watched:
             sampling=sampling or Sampling(max_tokens=NEW_TOKENS),
             concurrency=concurrency,
             **options,
-            **({} if budget is None else {"kv_cache_gib": budget * token_bytes(path) / GIB}),
         )
         self._concurrency = concurrency
 
