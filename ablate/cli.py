@@ -183,7 +183,7 @@ def _report_on(run_dir: RunDir) -> int:
 
     print_report(write_report(run_dir), console())
     info = run_dir.info()
-    ended = [run_dir.trial(a.id, b).result() for a in info.arms for b in range(info.blocks)]
+    ended = [run_dir.trial(arm, block).result() for arm, block in info.places]
     return 0 if all(result and result.status == "ok" for result in ended) else 1
 
 

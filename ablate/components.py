@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from ablate.errors import AblateError, RecipeError, did_you_mean
 from ablate.models import resolve_model
 from ablate.options import build
 from ablate.plugins import Installed, Kind, Plugin
-from ablate.problems import problems_of
+from ablate.problems import mixed, problems_of
 from ablate.recipe import Recipe
 from ablate.types import ModelSpec
 
@@ -63,15 +63,21 @@ class Components:
         arrival: Arrival | None = self._component("arrival", name, options, "workload")
         return arrival
 
-    def fits(self, arrival: Arrival, recipe: Recipe, domains: Iterable[Domain]) -> None:
+    def fits(self, arrival: Arrival, recipe: Recipe, domains: Mapping[str, Domain]) -> None:
         """Whether a workload fits the rest of the recipe; a recorded trace may be too short."""
         if arrival.attained and not recipe.slo:
             self.problem("workload.find: there are no bounds to keep; set slo")
+        for name in arrival.mix:
+            if name not in recipe.domains:
+                hint = did_you_mean(name, recipe.domains)
+                self.problem(f"workload.mix.{name}: is no domain of the recipe.{hint}")
         try:
-            problems = sum(len(problems_of(domain)) for domain in domains)
+            counts = {name: len(problems_of(domain)) for name, domain in domains.items()}
         except Exception:  # reported where the domain was built
             return
-        requests = problems * recipe.sampling.samples
+        for problem in _left_out(counts, arrival.mix):
+            self.problem(problem)
+        requests = sum(mixed(counts, arrival.mix).values()) * recipe.sampling.samples
         self._once(f"fits {arrival} {requests}", lambda: (None, _shortage(arrival, requests)))
 
     def domains(self, recipe: Recipe) -> dict[str, Domain]:
@@ -136,6 +142,19 @@ def _shortage(arrival: Arrival, requests: int) -> list[str]:
     except ValueError as error:
         return [f"workload: {error}"]
     return []
+
+
+def _left_out(counts: Mapping[str, int], mix: Mapping[str, float]) -> Iterator[str]:
+    """Domains that weigh so little that none of their problems would be asked."""
+    if not all(counts.values()):
+        return  # an empty domain is reported by itself
+    for name, asked in mixed(counts, mix).items():
+        if not asked:
+            scarcest = min(counts, key=lambda d: counts[d] / mix.get(d, 1.0))
+            yield (
+                f"workload.mix: leaves no problem of {name}, as {scarcest} has only "
+                f"{counts[scarcest]}; raise domains.{scarcest}.limit, or the weight of {name}"
+            )
 
 
 def _domain_problems(name: str, domain: Domain) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ablate.models import ModelConfig, local_folder
 from ablate.planning import Arm, Plan
-from ablate.problems import problems_of
 from ablate.types import Problem
 
 
@@ -42,14 +41,13 @@ def estimate(plan: Plan) -> Estimate:
 
 
 def _requests(arm: Arm) -> int:
-    problems = sum(len(problems_of(domain)) for domain in arm.domains.values())
-    return problems * arm.recipe.sampling.samples
+    return sum(map(len, arm.asked.values())) * arm.recipe.sampling.samples
 
 
 def _most_tokens(arm: Arm) -> int:
     """Output tokens of one trial if every answer is cut off at its limit."""
     sampling = arm.recipe.sampling
-    problems = (p for domain in arm.domains.values() for p in problems_of(domain))
+    problems = (p for some in arm.asked.values() for p in some)
     return sum(sampling.limit(problem) for problem in problems) * sampling.samples
 
 
@@ -65,7 +63,7 @@ class _Lengths:
 
     def of(self, arm: Arm) -> int | None:
         """Output tokens of one trial, None if they cannot be told."""
-        problems = [p for domain in arm.domains.values() for p in problems_of(domain)]
+        problems = [p for some in arm.asked.values() for p in some]
         tokenizer = _tokenizer_file(arm.recipe.model)
         if tokenizer is None or any(p.solution is None for p in problems):
             return None

@@ -28,6 +28,25 @@ def drafting(plugin: str, state: EvidenceState) -> Evidence:
     )
 
 
+def evicting(plugin: str, state: EvidenceState, most: int) -> Evidence:
+    """A KV store that keeps ``most`` tokens of a sequence took effect if it evicted any.
+
+    Where every sequence is shorter, its arm would be the baseline under another name.
+    """
+    evicted, written = (
+        state.counters.get(f"kv_{what}_tokens", 0.0) for what in ("evicted", "written")
+    )
+    if not evicted:
+        detail = f"no sequence had more than {most} tokens, so none was evicted"
+        return Evidence(plugin, undecided(state), detail)
+    return Evidence(
+        plugin,
+        True,
+        f"{evicted:.0f} of {written:.0f} tokens evicted, to keep {most} of a sequence",
+        {"kv_evicted_tokens": evicted, "kv_evicted_share": evicted / written},
+    )
+
+
 def resolved(plugin: str, state: EvidenceState, asked: Mapping[str, Any]) -> Evidence:
     """Engine arguments took effect if the engine itself says that it has the values asked for.
 

@@ -18,11 +18,12 @@ from ablate.types import Evidence, EvidenceState, Limits, ModelSpec, Requirement
 
 if TYPE_CHECKING:
     from ablate.engines.local.interfaces import DecodeStep, KVStore, Sampler, Scheduler
+    from ablate.engines.text import Codebook
     from ablate.plugins import Registry
 
 PROJECT = "ablate"
 
-HOOKSPEC_VERSION = 1
+HOOKSPEC_VERSION = 2
 """Counts up with every change that a plugin can notice; ``hookspec_version`` of a plugin says for
 which one it was written. docs/explanation/stability.md says what may change when."""
 OLDEST_HOOKSPEC_VERSION = 1
@@ -62,17 +63,22 @@ def ablate_setup_cache(model: Any, limits: Limits) -> KVStore:
 
     Called by the in-process engine after the model is loaded. Returns an
     ``ablate.engines.local.interfaces.KVStore``. One that drops tokens says in ``holds`` how many it
-    keeps and in ``positions`` which; one that decorates another passes both on.
+    keeps and in ``positions`` which. Since 2 it may keep others for each layer and head
+    (``layer_positions``) and be told what attention looks at (``observe``), and ``fits`` says what
+    memory has room for. One that decorates another passes all of them on.
     """
     raise NotImplementedError
 
 
 @hookspec(firstresult=True)
-def ablate_decode_step(model: Any, cache: KVStore, sampler: Sampler) -> DecodeStep:
+def ablate_decode_step(
+    model: Any, cache: KVStore, sampler: Sampler, codebook: Codebook
+) -> DecodeStep:
     """Supply the decode step: one iteration over the scheduled chunks (plain or speculative).
 
     Called by the in-process engine after the cache is set up. Returns an
-    ``ablate.engines.local.interfaces.DecodeStep``.
+    ``ablate.engines.local.interfaces.DecodeStep``. ``codebook`` (since 2): between text and tokens,
+    as the model's tokenizer and chat template have it.
     """
     raise NotImplementedError
 

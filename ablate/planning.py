@@ -28,8 +28,9 @@ from ablate.levels import (
     misfit,
 )
 from ablate.plugins import Installed, Plugin, installed
+from ablate.problems import asked_of
 from ablate.recipe import Recipe, parse, read_recipe, to_tree, value_problems
-from ablate.types import ArmInfo
+from ablate.types import ArmInfo, Problem
 from ablate.yamlfile import assign
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Arm:
     engine: Engine
     domains: Mapping[str, Domain]
     arrival: Arrival = field(default_factory=Batch)
+
+    @property
+    def asked(self) -> dict[str, tuple[Problem, ...]]:
+        """The problems that it asks, by domain."""
+        return asked_of(self.domains, self.arrival.mix)
 
 
 @dataclass(frozen=True)
@@ -166,10 +172,18 @@ def _arms(
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         components.problem(f"arm {names[0]}{others}: {conflict}")
     made = list(arms.values())
+    twins = [_twin(arm, arms) for arm in made if arm.arrival.offline]
     if made and made[0].recipe.floor:
         again = replace(made[0].info, id=f"{BASELINE}-again", replicate=1)
         made.insert(1, replace(made[0], info=again))
-    return tuple(made)
+    return (*made, *twins)
+
+
+def _twin(arm: Arm, taken: Container[str]) -> Arm:
+    """The arm with its requests as a batch."""
+    name = _unique(_short(f"{arm.info.id}-offline"), taken)
+    batch = Batch(arm.arrival.offline or 1, turns=arm.arrival.turns, mix=arm.arrival.mix)
+    return replace(arm, info=replace(arm.info, id=name, offline_of=arm.info.id), arrival=batch)
 
 
 def _arm(
@@ -186,7 +200,7 @@ def _arm(
     model = components.model(applied, engine)
     if engine is None or arrival is None:
         return None, problems
-    components.fits(arrival, applied, domains.values())
+    components.fits(arrival, applied, domains)
     plugins = {n: p for level in combination for n, p in level.plugins.items()}
     problems += incompatibilities(plugins, applied.engine[0], engine, components.engines(), model)
     info = ArmInfo(
@@ -247,17 +261,24 @@ def _overlaps(combination: Combination) -> list[str]:
 
 
 def _trials(recipe: Recipe, arms: Sequence[Arm]) -> tuple[TrialPlan, ...]:
-    """Randomized complete blocks: every arm once in each block, in an order of the block's own."""
+    """Randomized complete blocks: every arm once in each block, in an order of the block's own.
+
+    Offline twins are in the first block only: they are there for their answers.
+    """
     trials = []
     for block in range(recipe.blocks):
-        order = list(arms)
+        order = [arm for arm in arms if not (block and arm.info.offline_of)]
         Random(f"{recipe.seed}/trials/{block}").shuffle(order)
         trials += [TrialPlan(arm, block) for arm in order]
     return tuple(trials)
 
 
 def _id(combination: Combination) -> str:
-    name = "+".join(level.label for level in combination) or BASELINE
+    return _short("+".join(level.label for level in combination) or BASELINE)
+
+
+def _short(name: str) -> str:
+    """A name that a folder can have."""
     if len(name) <= LONGEST_ID:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]

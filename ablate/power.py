@@ -7,7 +7,6 @@ from math import sqrt
 from statistics import NormalDist
 
 from ablate.planning import Plan
-from ablate.problems import problems_of
 
 POWER = 0.80
 CONFIDENCE = 0.95
@@ -40,7 +39,7 @@ def _found(problems: int, loss: float, discordance: float) -> bool:
 
 def detectable(plan: Plan) -> Mapping[str, tuple[int, float | None]]:
     """Domain -> (its problems, the loss that can be found); several domains also together."""
-    counts = {name: len(problems_of(d)) for name, d in plan.arms[0].domains.items()}
+    counts = {name: len(some) for name, some in plan.arms[0].asked.items()}
     if len(counts) > 1:
         counts["all"] = sum(counts.values())
     return {name: (n, detectable_loss(n)) for name, n in counts.items()}

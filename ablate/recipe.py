@@ -14,7 +14,17 @@ from omegaconf import OmegaConf
 from ablate.errors import RecipeError, did_you_mean
 from ablate.models import DTYPES, ModelConfig
 from ablate.options import build, escape
-from ablate.schema import CLAIM_METRICS, MARGINS, SAMPLING_OF, SLO, Design, Keys
+from ablate.schema import (
+    CLAIM_METRICS,
+    LATENCIES,
+    MARGINS,
+    OF_THE_RUN,
+    RATES,
+    SAMPLING_OF,
+    SLO,
+    Design,
+    Keys,
+)
 from ablate.sections import SectionReader
 from ablate.types import Claim, Protocol, Sampling
 from ablate.yamlfile import Tree, override, read_yaml, resolve
@@ -193,10 +203,10 @@ def _claim_metric(claim: Claim, at: str) -> Iterator[str]:
     either = claim.claim in ("interaction", "no_interaction", "no_difference")
     if not either and claim.metric and about_accuracy != (claim.metric == "accuracy"):
         yield f"{at}.metric: {claim.claim} cannot be said of {claim.metric}"
-    speed = claim.metric in (None, "throughput", "e2e_latency", "ttft", "ttfvt", "tpot", "itl")
+    speed = claim.metric in (None, *RATES, *LATENCIES)
     if claim.claim in ("faster", "slower") and not speed and claim.metric != "accuracy":
         yield f"{at}.metric: {claim.claim} cannot be said of {claim.metric}"
-    if claim.domain is not None and claim.metric in ("throughput", "weights", "kv_cache", "memory"):
+    if claim.domain is not None and claim.metric in OF_THE_RUN:
         yield f"{at}.domain: {claim.metric} is the whole run's; name no domain"
     if claim.by is not None:
         if either or claim.claim == "non_inferior":

@@ -116,27 +116,23 @@ SAMPLING_OF: Mapping[Protocol, Mapping[str, Any]] = {
 """What a protocol makes of ``sampling`` where the recipe does not say."""
 
 
-CLAIM_METRICS: tuple[str, ...] = (
-    "accuracy",
-    "throughput",
-    "e2e_latency",
-    "ttft",
-    "ttfvt",
-    "tpot",
-    "itl",
-    "output_tokens",
-    "weights",
-    "kv_cache",
-    "memory",
-)
+RATES = ("throughput", "request_throughput", "output_throughput", "max_rate")
+LATENCIES = ("e2e_latency", "ttft", "ttfvt", "tpot", "itl")
+OF_THE_RUN = (*RATES, "e2e_variation", "weights", "kv_cache", "kv_swings", "memory")
+"""Metrics of claims that no domain has by itself."""
+CLAIM_METRICS: tuple[str, ...] = ("accuracy", "output_tokens", *LATENCIES, *OF_THE_RUN)
 CLAIM: Mapping[str, str] = {
-    "claim": "What is said. `faster` and `slower` are about throughput (mean E2E latency in an "
-    "open loop or a domain), `smaller` and `larger` about the weights, `shorter` and `longer` "
-    "about answers, the others about accuracy, unless `metric` says otherwise.",
+    "claim": "What is said. `faster` and `slower` are about request throughput (mean E2E latency "
+    "in an open loop or a domain, the highest rate where that is looked for), `smaller` and "
+    "`larger` about the weights, `shorter` and `longer` about answers, the others about accuracy, "
+    "unless `metric` says otherwise.",
     "factor": "Of which optimization: a factor's level as the plan prints it (`weights.awq`), or "
     "the factor where it has one level.",
     "other": "The second one, for `interaction` and `no_interaction`.",
-    "metric": f"One of {', '.join(f'`{m}`' for m in CLAIM_METRICS)}.",
+    "metric": f"One of {', '.join(f'`{m}`' for m in CLAIM_METRICS)}. `throughput` is "
+    "`request_throughput`: requests a second, by which longer answers are slower; "
+    "`output_throughput` counts tokens. `kv_swings` is the KV cache's standard deviation over "
+    "time, `e2e_variation` that of E2E latency by its mean.",
     "domain": 'A domain, or `"*"`: in each of them. Not given: all problems together.',
     "by": "By at least that much: a share of accuracy, else a factor (`1.2`).",
     "margin": "What still counts as no loss or no difference; else the recipe's `margins`.",

@@ -148,8 +148,7 @@ class RunDir:
 
     def trials(self, info: RunInfo) -> Sequence[Trial]:
         """Every trial that has ended, in the order of arms and blocks."""
-        places = [(a.id, b) for a in info.arms for b in range(info.blocks)]
-        loaded = (self.trial(arm, block).load() for arm, block in places)
+        loaded = (self.trial(arm, block).load() for arm, block in info.places)
         return [t for t in loaded if t]
 
 

@@ -6,7 +6,7 @@ Times are seconds on one monotonic clock, counted from the start of the trial's 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Outcome = Literal["correct", "wrong", "unparsed", "truncated"]
@@ -120,7 +120,8 @@ class Completion:
     thought (closed loop);
     ``dispatched`` is when the engine got the request. ``first_visible`` is when the first token
     after the reasoning came, None if none came. ``cached_tokens`` counts prompt tokens that a
-    prefix cache spared.
+    prefix cache spared; ``preemptions``, how often it was put back into the queue to begin again,
+    as far as the engine says.
     """
 
     request_id: str
@@ -135,6 +136,7 @@ class Completion:
     first_visible: float | None
     finish_reason: FinishReason
     cached_tokens: int = 0
+    preemptions: int = 0
 
 
 @dataclass(frozen=True)
@@ -317,7 +319,8 @@ class ArmInfo:
 
     ``plugins``: name -> options. ``replicate`` numbers the repetitions of the baseline that give
     the noise floor: 0 for every ordinary arm. ``lossless``: those of its plugins that claim to
-    leave greedy output as it is.
+    leave greedy output as it is. ``offline_of``: of an arm that is another's twin, whose requests
+    it serves as a batch in block 0; empty for every ordinary arm.
     """
 
     id: str
@@ -326,6 +329,7 @@ class ArmInfo:
     settings: Mapping[str, Any] = field(default_factory=dict)
     replicate: int = 0
     lossless: tuple[str, ...] = ()
+    offline_of: str = ""
 
 
 ClaimKind = Literal[
@@ -395,4 +399,17 @@ class RunInfo:
     @property
     def baseline(self) -> ArmInfo:
         """The arm with every factor off that the others are compared with."""
-        return next(a for a in self.arms if not a.replicate and set(a.levels.values()) <= {"off"})
+        plain = (a for a in self.arms if not (a.replicate or a.offline_of))
+        return next(a for a in plain if set(a.levels.values()) <= {"off"})
+
+    @property
+    def places(self) -> tuple[tuple[str, int], ...]:
+        """Every trial, as its arm's id and its block, in the order of arms and blocks."""
+        return tuple(
+            (a.id, b) for a in self.arms for b in range(1 if a.offline_of else self.blocks)
+        )
+
+    @property
+    def under_load(self) -> RunInfo:
+        """The run without its offline twins."""
+        return replace(self, arms=tuple(a for a in self.arms if not a.offline_of))

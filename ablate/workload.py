@@ -7,7 +7,6 @@ from random import Random
 
 from ablate.conversations import Asked, conversations, interleaved
 from ablate.planning import Arm
-from ablate.problems import problems_of
 from ablate.types import Load, Problem, Request
 
 
@@ -44,7 +43,7 @@ def _ordered(arm: Arm, rng: Random) -> list[Asked]:
 
 
 def _asked(arm: Arm) -> list[Asked]:
-    problems = [problem for domain in arm.domains.values() for problem in problems_of(domain)]
+    problems = [problem for some in arm.asked.values() for problem in some]
     return [(p, sample) for p in problems for sample in range(arm.recipe.sampling.samples)]
 
 

@@ -30,6 +30,7 @@ from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import ArmPlugins
 from ablate.types import Completion, Load, Problem, Request, Sampling
 from ablate_vllm.baseline import SITE
+from benchmarks.generators import Sending, guidellm, tokenizer, vllm_bench
 from benchmarks.streamer import MODEL
 
 ROOT = Path(__file__).parents[1]
@@ -130,7 +131,6 @@ def cpu(command: Sequence[str]) -> float:
 
 def clients(options: argparse.Namespace) -> Mapping[str, Command | None]:
     """Each tool's command for ``n`` requests; None: it was not given."""
-    tokenizer = resolve_model(ModelConfig("tiny-reasoner")).path
     tokens, concurrency = str(options.tokens), str(options.concurrency)
 
     def ours(url: str, n: int) -> list[str]:
@@ -140,29 +140,15 @@ def clients(options: argparse.Namespace) -> Mapping[str, Command | None]:
         ]  # fmt: skip
 
     def vllm(url: str, n: int) -> list[str]:
-        return [
-            options.vllm_python, "-m", "vllm.entrypoints.cli.main", "bench", "serve",
-            "--backend", "openai", "--base-url", url, "--model", MODEL, "--tokenizer", tokenizer,
-            "--dataset-name", "random", "--random-input-len", "32", "--random-output-len", tokens,
-            "--num-prompts", str(n), "--max-concurrency", concurrency, "--disable-tqdm",
-            "--ready-check-timeout-sec", "0",
-        ]  # fmt: skip
+        return vllm_bench(options.vllm_python, Sending(url, n, options.tokens, options.concurrency))
 
-    def guidellm(url: str, n: int) -> list[str]:
-        return [
-            options.guidellm, "run", "--disable-console",
-            "--backend",
-            f"kind=openai_http,target={url},model={MODEL},request_format=/v1/completions",
-            "--profile", f"kind=concurrent,streams={concurrency}",
-            "--constraint", f"kind=max_requests,count={n}",
-            "--tokenizer", f"kind=hf_auto,model={tokenizer}",
-            "--data", f"kind=synthetic_text,prompt_tokens=32,output_tokens={tokens}",
-        ]  # fmt: skip
+    def guide(url: str, n: int) -> list[str]:
+        return guidellm(options.guidellm, Sending(url, n, options.tokens, options.concurrency))
 
     def aiperf(url: str, n: int) -> list[str]:
         return [
             options.aiperf, "profile", "--model", MODEL, "--url", url, "--streaming",
-            "--endpoint-type", "completions", "--tokenizer", tokenizer,
+            "--endpoint-type", "completions", "--tokenizer", tokenizer(),
             "--concurrency", concurrency, "--request-count", str(n),
             "--synthetic-input-tokens-mean", "32", "--output-tokens-mean", tokens,
             "--use-server-token-count", "--ui", "none",
@@ -171,7 +157,7 @@ def clients(options: argparse.Namespace) -> Mapping[str, Command | None]:
     return {
         "ablate": ours,
         "vllm bench serve": vllm if options.vllm_python else None,
-        "guidellm": guidellm if options.guidellm else None,
+        "guidellm": guide if options.guidellm else None,
         "aiperf": aiperf if options.aiperf else None,
     }
 

@@ -57,8 +57,7 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, path: bytes, body: bytes) -> None:
         if b"completions" not in path:
-            models = {"object": "list", "data": [{"id": MODEL, "owned_by": "vllm"}]}
-            page = json.dumps(models).encode() if b"models" in path else b""
+            page = self._page(path)
             missing = b"404 Not Found" if b"metrics" in path or b"reset" in path else b"200 OK"
             head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
             self._transport.write(head % (missing, len(page)) + page)
@@ -71,6 +70,14 @@ class Connection(asyncio.Protocol):
         self._prompt = len(prompt) if isinstance(prompt, list) else len(prompt.split())
         self._chunk = framed(json.dumps(self._body(asked, b"chat" in path)).encode())
         self._transport.write(HEAD)
+        self._begin()
+
+    def _page(self, path: bytes) -> bytes:
+        models = {"object": "list", "data": [{"id": MODEL, "owned_by": "vllm"}]}
+        return json.dumps(models).encode() if b"models" in path else b""
+
+    def _begin(self) -> None:
+        """A request was read."""
         self._streams.add(self)
 
     def _body(self, asked: dict[str, object], chat: bool) -> dict[str, object]:

@@ -165,7 +165,7 @@ def alarms(world: World, seed: int) -> dict[str, bool]:
     wrong = [v["accuracy"]["status"] in ("better", "worse") for v in found["verdicts"]]
     return {
         "accuracy: any effect or interaction, any domain": any_in("accuracy"),
-        "throughput: any effect or interaction": any_in("request_throughput"),
+        "request throughput: any effect or interaction": any_in("request_throughput"),
         "E2E latency: any effect or interaction, any domain": any_in("mean_e2el_ms"),
         "accuracy: any verdict of better or worse": any(wrong),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from ablate import arrivals
@@ -54,6 +54,14 @@ class Count(Domain):
 
     def extract(self, visible: str) -> str | None:
         return visible or None
+
+
+@dataclass(frozen=True)
+class Spell(Count):
+    """A second domain."""
+
+    def problems(self) -> Sequence[Problem]:
+        return [replace(problem, domain="spell") for problem in super().problems()]
 
 
 @dataclass(frozen=True)
@@ -152,7 +160,7 @@ def available() -> Installed:
     registry.add("executor", "local", LocalExecutor)
     for name, engine in {"local": InProcess, "server": Server}.items():
         registry.add("engine", name, engine)
-    for name, domain in {"count": Count, "stray": Stray}.items():
+    for name, domain in {"count": Count, "spell": Spell, "stray": Stray}.items():
         registry.add("domain", name, domain)
     found = [Found(n, cls, "stand-ins", "1") for n, cls in OPTIMIZATIONS.items()]
     broken = Found("broken", None, "shaky", "0.3", "ImportError: no luck")

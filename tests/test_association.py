@@ -47,6 +47,9 @@ def test_theil_sen_is_the_median_of_all_pairs(drawn: Floats) -> None:
         assert found.value is None
         return
     assert found.value == pytest.approx(np.median(slopes))
+    if not np.ptp(drawn[:, 1]):
+        assert found.low is None
+        return
     assert found.low is not None
     assert found.high is not None
     assert found.low <= found.value <= found.high  # type: ignore[operator]
@@ -55,6 +58,14 @@ def test_theil_sen_is_the_median_of_all_pairs(drawn: Floats) -> None:
 def test_a_perfect_order_is_no_certainty() -> None:
     found = spearman(array(1, 2, 3, 4, 5), array(2, 4, 6, 8, 11))
     assert (found.value, found.low) == (1, None)
+
+
+@pytest.mark.parametrize("n", [5, 11, 12, 18, 43])
+@pytest.mark.parametrize("odd", [0.0, 1.0])
+def test_answers_of_one_length_have_no_slope(n: int, odd: float) -> None:
+    lengths = np.full(n, 3.0)
+    lengths[0] += odd  # the last bit of the variance once came out below zero
+    assert theil_sen(np.arange(n, dtype=np.float64) % 5, lengths).value == 0
 
 
 def test_intervals_hold_the_truth() -> None:

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.metrics import Floats, find_tail, measure, oversaturated, stragglers, tail_of
+from ablate.metrics import (
+    Floats,
+    backlog_of,
+    find_tail,
+    measure,
+    oversaturated,
+    stragglers,
+    tail_of,
+)
 from ablate.metrics.adaptive import slope
 from ablate.metrics.memory import largest_drop
 from ablate.metrics.steady import batch_means, steady_metrics, truncation
@@ -104,6 +112,18 @@ def test_tail_by_hand() -> None:
     assert found["p99_p50_e2el"] is None
 
 
+def test_who_waits_in_a_queue_holds_nothing_up() -> None:
+    """Forty requests that are there at once, four served at a time, the last of them for longer."""
+    rounds = [answer(0, 0.1 + i, 0.1, 10) for i in range(10) for _ in range(4)]
+    assert measure(trial(*rounds)).all["tail_share"] == 0
+    found = measure(trial(*rounds, answer(0, 10.1, 0.1, 100))).all
+    assert found["tail_share"] == 0  # one of four is a quarter
+    wider = [answer(0, 0.1 + i, 0.1, 10) for i in range(8) for _ in range(5)]
+    found = measure(trial(*wider, answer(0, 8.1, 0.1, 20))).all
+    assert found["tail_share"] == pytest.approx(2 / 10)
+    assert found["tail_requests"] == 1
+
+
 def test_who_waits_together_has_no_tail_and_three_cannot_have_one() -> None:
     even = [answer(0, 0.1, 0.1, 10) for _ in range(8)]
     assert measure(trial(*even)).all["tail_share"] == 0
@@ -120,6 +140,8 @@ def test_who_waits_together_has_no_tail_and_three_cannot_have_one() -> None:
         (answer(0, 0.1, 0.4, 10), "slow pace"),
         (answer(3, 0.1, 0.05, 10), "came last"),
         (record(arrival=0, finished=4.0), "queueing"),
+        (answer(0, 0.1, 0.4, 10, preemptions=1), "preemption"),
+        (answer(0, 0.1, 0.1, 40, preemptions=1), "long output"),
     ],
 )
 def test_a_straggler_says_why(late: Record, reason: str) -> None:
@@ -286,7 +308,7 @@ def test_random_queues_are_flagged_when_they_cannot_keep_up(
     flagged = 0
     for seed in range(20):
         records = queued(load, 500, seed)
-        flagged += oversaturated(steady_metrics(records, tail_of(records)))
+        flagged += oversaturated(steady_metrics(records, backlog_of(records)))
     assert least <= flagged <= most
 
 

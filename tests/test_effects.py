@@ -18,6 +18,7 @@ from ablate import stats
 from ablate.power import detectable_loss
 from ablate.report.reasons import needed
 from ablate.report.results import build_results
+from ablate.report.sheets import sheets
 from ablate.report.words import TIMES
 from ablate.stats import Floats
 from ablate.stats.claims import above, equivalent, non_inferior
@@ -486,13 +487,37 @@ def test_labels_do_not_change_numbers() -> None:
 def test_lossless_arms_are_held_against_the_floor() -> None:
     arms = factorial(draft=("draft",), both=("draft",))
     results = build_results(info(arms), trials({"draft": range(20)}, {}))
-    (entry,) = results["lossless"]  # `both` has an optimization that claims nothing
-    assert (entry["arm"], entry["status"]) == ("draft", "refuted")
+    entry, both = results["lossless"]
+    assert (entry["arm"], entry["against"], entry["status"]) == ("draft", "baseline", "refuted")
+    # what awq does to the answers is not the draft's
+    assert (both["arm"], both["against"]) == ("both", "awq")
     assert results["a_a"]["flips"]["overall"]["rate"]["value"] == 0
     same = build_results(info(arms), trials({}, {}))
     assert same["lossless"][0]["status"] == "supported"
     sampled = replace(info(arms), sampling={"temperature": 0.6})
     assert build_results(sampled, trials({}, {}))["lossless"][0]["status"] == "undecided"
+
+
+def test_lossless_on_another_model_is_held_against_that_model() -> None:
+    base, again, awq, draft, both = factorial(draft=("draft",), both=("draft",))
+    model = {"model.id": "another"}
+    arms = (
+        base,
+        again,
+        replace(awq, plugins={}, settings=model),
+        draft,
+        replace(both, plugins={"draft": {}}, settings=model),
+    )
+    wrong = {"awq": range(30), "both": range(30)}  # the other model's own
+    results = build_results(info(arms), trials(wrong, {}))
+    found = {e["arm"]: (e["against"], e["status"]) for e in results["lossless"]}
+    assert found == {"draft": ("baseline", "supported"), "both": ("awq", "supported")}
+
+
+def test_a_lossless_arm_without_its_plain_twin_is_not_judged() -> None:
+    base, again, awq, draft, both = factorial(both=("draft",))
+    arms = (base, again, replace(awq, plugins={"rtn": {}}), draft, both)
+    assert not build_results(info(arms), trials({}, {}))["lossless"]
 
 
 def test_claims_of_a_run() -> None:
@@ -510,14 +535,16 @@ def test_claims_of_a_run() -> None:
     assert found == ["refuted", "supported", "supported", "refuted", "refuted", "supported"]
 
 
-def test_shared_arrivals_pair_latencies_by_request() -> None:
-    def spread_out(one: Trial) -> Trial:
-        moved = tuple(
-            replace(r, completion=replace(r.completion, arrival=-i / 100, dispatched=-i / 100))
-            for i, r in enumerate(one.records)
-        )
-        return replace(one, records=moved)
+def spread_out(one: Trial) -> Trial:
+    """Arrivals of an open loop."""
+    moved = tuple(
+        replace(r, completion=replace(r.completion, arrival=-i / 100, dispatched=-i / 100))
+        for i, r in enumerate(one.records)
+    )
+    return replace(one, records=moved)
 
+
+def test_shared_arrivals_pair_latencies_by_request() -> None:
     made = [spread_out(t) for t in trials({}, {"draft": 2.0})]
     results = build_results(info(factorial()), made)
     assert results["run"]["workload"] == "open"
@@ -528,6 +555,32 @@ def test_shared_arrivals_pair_latencies_by_request() -> None:
     assert 0.5 < paired["value"] < 1
     closed = build_results(info(factorial()), trials({}, {}))
     assert closed["contrasts"][0]["paired_latencies"]["overall"] is None
+
+
+def test_an_arm_with_a_load_of_its_own_does_not_close_the_loop() -> None:
+    made = [t if t.result.arm == "awq" else spread_out(t) for t in trials({}, {})]
+    results = build_results(info(factorial()), made)
+    assert results["run"]["workload"] == "open"
+    assert results["rules"]["speed_metric"] == "mean_e2el_ms"
+
+
+def test_where_the_highest_rate_is_looked_for_it_is_what_verdicts_compare() -> None:
+    rates = {"awq": 8.0, "both": 8.0}
+
+    def searched(one: Trial) -> Trial:
+        found = rates.get(one.result.arm, 4.0) * (1 + one.result.block / 100)
+        return replace(one, result=replace(one.result, counters={"max_request_rate": found}))
+
+    results = build_results(info(factorial()), [searched(t) for t in trials({}, {"draft": 2.0})])
+    assert results["run"]["workload"] == "search"
+    for domain in (None, "logic"):
+        verdict = found_in(results, "verdicts", "weights.awq", domain=domain)
+        assert f"highest rate 2.00{TIMES} faster" in verdict["reason"]
+        assert "no change beyond" in found_in(results, "verdicts", "decode.draft")["reason"]
+    (speed,) = [sheet for sheet in sheets(results) if sheet.title == "Speed of the service"]
+    assert "Highest rate" in speed.columns
+    assert dict(speed.rows)["awq"][speed.columns.index("Highest rate")].mood == "better"
+    assert "Highest rate" not in sheets(build_results(info(factorial()), trials({}, {})))[1].columns
 
 
 def test_goodput_counts_what_is_right_and_in_time() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ablate.engines.local.interfaces import DecodeStep, KVStore, Sampler, Scheduler
 from ablate.engines.local.session import LocalSession
+from ablate.engines.text import Codebook
 from ablate.errors import RecipeError, TrialError
 from ablate.hookspecs import HOOKS, hookimpl
 from ablate.planning import make_plan
@@ -44,10 +45,10 @@ class Spy(Plugin):
 
     @hookimpl(wrapper=True)
     def ablate_decode_step(
-        self, model: Any, cache: KVStore, sampler: Sampler
+        self, model: Any, cache: KVStore, sampler: Sampler, codebook: Codebook
     ) -> Generator[None, DecodeStep, DecodeStep]:
         step = yield
-        self.asked["ablate_decode_step"] = (model, cache, step)
+        self.asked["ablate_decode_step"] = (model, cache, codebook, step)
         return step
 
     @hookimpl(wrapper=True)
@@ -113,8 +114,9 @@ def test_ablate_setup_cache(opened: Opened) -> None:
 
 def test_ablate_decode_step(opened: Opened) -> None:
     session, asked = opened
-    model, cache, step = asked["ablate_decode_step"]
+    model, cache, codebook, step = asked["ablate_decode_step"]
     assert model is session.model
+    assert codebook.text(codebook.tokens("a word")) == "a word"
     assert cache is asked["ablate_setup_cache"][2]
     assert session.evidence_state("measured").components["step"] is step
 

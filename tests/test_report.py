@@ -254,6 +254,7 @@ def test_accuracy_rests_on_problems_not_on_repetitions(results: dict[str, Any]) 
     assert own["n"] == PROBLEMS
     assert own["value"] == pytest.approx(0.95)
     assert own["low"] < 0.95 < own["high"]
+    assert sheets(results)[0].aid.startswith("Problems: arithmetic 40, logic 40. First line:")
 
 
 def test_failed_trials_are_shown_and_not_counted() -> None:
@@ -309,6 +310,10 @@ def test_disturbed_trial_is_noted() -> None:
         n for n in notes if n.startswith("baseline, block 0: its share of CPU time fell")
     ]
     assert len(notes) == 1
+    idle = [
+        replace_result(t, cpu_seconds=0.3) if t.result.arm == "awq" else t for t in finished()
+    ]  # it needs less of the machine, in every block
+    assert build_results(info(), idle)["notes"] == []
 
 
 def test_missing_problems_are_reported() -> None:
@@ -473,6 +478,7 @@ def test_words_agree_with_numbers() -> None:
         ("tail_requests", 3.0, "3"),
         ("tail_requests", 2.5, "2.50"),
         ("output_throughput", 1234.6, "1,235 tok/s"),
+        ("cv_e2el", 0.7931, "0.793"),
         ("weight_bytes", 13_600_000, "13.6 MB"),
         ("weight_bytes", 12, "12 B"),
         ("mean_ttft_ms", 85.04, "85.0 ms"),

@@ -90,7 +90,7 @@ def test_stragglers_are_named_with_their_reason() -> None:
     assert (last["block"], last["problem_id"]) == (0, str(PROBLEMS + 1))
     assert entry["tail_share"] == pytest.approx(0.9)  # from 0.4 s to 4 s
     text = shown(found)
-    assert "for 90.0 % of a trial's time only its stragglers are under way, 17 at" in text
+    assert "for 90.0 % of a trial's time only its stragglers are being served, 17 at" in text
     assert "Effort and difficulty" not in text  # the terminal has enough without it
     page = to_markdown(found)
     assert "## Stragglers" in page
@@ -246,3 +246,56 @@ def test_the_timeline_shows_where_it_is_steady() -> None:
     assert at_once is not None
     (figure,) = at_once.figures.values()
     assert "Steady" not in figure["note"]
+
+
+def closing(name: str, budget: int, **settings: Any) -> ArmInfo:
+    """An arm with a plugin that closes the thinking at a budget."""
+    plain = arm(name, **settings)
+    return replace(
+        plain, levels={"f": "on"}, plugins={"forcing": {"max_thinking_tokens": budget, "wait": 0}}
+    )
+
+
+def test_a_closed_thinking_is_held_against_answers_cut_off_at_the_same_budget() -> None:
+    arms = (
+        arm("baseline"),
+        arm("cut", sampling__max_tokens=16),
+        closing("closed", 16),
+        closing("later", 32),
+        closing("short", 16, sampling__max_tokens=20),
+    )
+    made = [
+        *trials("baseline", plain()),
+        *trials("cut", plain({"math": range(50), "facts": range(30)}, tokens=5)),
+        *trials("closed", plain({"math": range(20)}, tokens=18)),
+        *trials("later", plain({"math": range(10)}, tokens=40)),
+        *trials("short", plain()),
+    ]
+    found = results(run(*arms), made)
+    entries = [e for e in found["behaviours"]["budgets"] if e["source"] == "closed"]
+    whole, math, facts = entries
+    assert [(p["budget"], p["arm"]) for p in math["points"]] == [
+        (16, "closed"),
+        (32, "later"),
+        (64, "baseline"),  # it may think as long as it may answer
+    ]
+    assert [p["accuracy"]["value"] for p in math["points"]] == pytest.approx([2 / 3, 5 / 6, 1])
+    assert math["points"][0]["cut_off"] == 0  # of the token limit, not of the budget
+    (change,) = math["closed_against_cut"]
+    assert (change["budget"], change["arm"]) == (16, "cut")
+    assert change["value"] == pytest.approx(0.5)
+    assert change["p_holm"] < 0.001
+    assert facts["closed_against_cut"][0]["value"] == pytest.approx(0.5)
+    assert whole["domain"] is None
+    page = to_markdown(found)
+    assert "## Thinking budget" in page
+    assert "minus cut off at 16: cut" in page
+    assert "## Token budget" in page
+    one_limit = [e for e in found["behaviours"]["budgets"] if e["source"] == "arms"]
+    assert {tuple(e["arms"]) for e in one_limit} == {("cut", "baseline"), ("short", "closed")}
+
+
+def test_one_closed_arm_beside_nothing_makes_no_series() -> None:
+    arms = (arm("baseline"), closing("closed", 16, seed=3))
+    found = results(run(*arms), [*trials("baseline", plain()), *trials("closed", plain())])
+    assert {e["source"] for e in found["behaviours"]["budgets"]} == {"cut"}

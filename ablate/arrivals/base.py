@@ -15,17 +15,31 @@ class Arrival(ABC):
 
     ``turns``: how many problems are asked one after the other in one chat, each with those before
     it and their right answers as its history, so that a prefix cache has something to share.
+    ``mix``: weights of the domains in the stream, 1 for one that it does not name. They give their
+    first problems in that proportion until one has none left; no problem is asked twice for a
+    weight's sake. Without weights all problems are asked.
     """
 
     turns: int = field(default=1, kw_only=True)
+    mix: dict[str, float] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         at_least_one("turns", self.turns)
+        for domain, weight in self.mix.items():
+            positive(f"mix.{domain}", weight)
 
     @property
     def attained(self) -> float | None:
         """Of a trial that looks for the highest rate under the ``slo``: the share of requests that
         must keep it. None: the load is served as it is.
+        """
+        return None
+
+    @property
+    def offline(self) -> int | None:
+        """The concurrency of the batch in which an arm's requests are served once more.
+
+        None: they are not.
         """
         return None
 
@@ -56,17 +70,21 @@ class OpenLoop(Arrival):
     ``concurrency`` caps what is in flight; waiting for a free slot counts as latency.
     ``find: max_rate_under_slo`` serves the arrivals faster and slower until the highest rate is
     known, within a factor of 1.09, at which a share of ``attainment`` of the requests keeps the
-    recipe's ``slo``; what is reported is the load at that rate.
+    recipe's ``slo``; what is reported is the load at that rate. ``offline``: the concurrency of a
+    batch in which every arm serves block 0's requests once more, so that its accuracy under load
+    can be held against that offline.
     """
 
     concurrency: int | None = None
     find: Literal["max_rate_under_slo"] | None = None
     attainment: float = 0.9
+    offline: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.concurrency is not None:
-            at_least_one("concurrency", self.concurrency)
+        for name in ("concurrency", "offline"):
+            if (value := getattr(self, name)) is not None:
+                at_least_one(name, value)
         if not 0 < self.attainment <= 1:
             raise ValueError(f"attainment must be above 0 and at most 1, not {self.attainment}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -22,9 +22,10 @@ traces), ``Timestamp`` (BurstGPT), ``timestamp`` (ServeGen)."""
 class Trace(OpenLoop):
     """Open loop: arrivals at the times of a recorded trace. Which text is asked is the domains'.
 
-    ``path``: a CSV file with a header. ``column``: the one with the times, seconds or dates; not
-    needed where it is called as in the public traces. ``speed``: 2 replays it twice as fast.
-    ``request_rate``: instead of ``speed``, what the mean rate of a trial's part is scaled to.
+    ``path``: a CSV file with a header. ``column``: the one with the times, seconds or dates (UTC
+    unless they name a zone); not needed where it is called as in the public traces. ``speed``: 2
+    replays it twice as fast. ``request_rate``: instead of ``speed``, what the mean rate of a
+    trial's part is scaled to.
     Each block replays a part of the trace of its own, drawn by the recipe's ``seed``.
     """
 
@@ -80,14 +81,18 @@ def _times(rows: csv.DictReader[str], path: str, column: str | None) -> Iterator
 
 
 def _seconds(text: str) -> float:
-    """A number of seconds, or a date; Azure's have seven digits behind the point."""
+    """A number of seconds, or a date, of UTC unless it names a zone: a clock that is set back in
+    autumn would turn the order of arrivals round. Azure's have seven digits behind the point.
+    """
     try:
         value = float(text)
     except ValueError:
         whole, _, fraction = text.partition(".")
         zone = fraction.lstrip("0123456789")
         digits = fraction[: len(fraction) - len(zone)]
-        value = datetime.fromisoformat(whole + zone).timestamp() + float(f"0.{digits or 0}")
+        date = datetime.fromisoformat(whole + zone)
+        known = date if date.tzinfo else date.replace(tzinfo=UTC)
+        value = known.timestamp() + float(f"0.{digits or 0}")
     if not abs(value) < float("inf"):
         raise ValueError(text)
     return value

@@ -13,6 +13,9 @@ from ablate.errors import TrialError
 from ablate.thinking import THINK_CLOSE, THINK_OPEN
 from ablate.types import Completion, FinishReason, ModelSpec, Problem, Sampling
 
+WINDOW = 8
+"""The last tokens of a prompt, among which thinking may be opened, or opened and closed."""
+
 
 class Codebook:
     """A model's tokenizer with what serving needs of it.
@@ -56,6 +59,12 @@ class Codebook:
     def text(self, output: Sequence[int]) -> str:
         return str(self._tokenizer.decode(list(output), skip_special_tokens=True))
 
+    def leaves_open(self, prompt: Sequence[int]) -> bool:
+        """Whether the end of a prompt opens the thinking, as some chat templates do."""
+        end = prompt[-WINDOW:]
+        opened = _after_last(end, self._open)
+        return opened is not None and _after_last(end[opened:], self._close) is None
+
     def visible_from(self, prompt: Sequence[int], output: Sequence[int]) -> int | None:
         """Index of the first output token that a user sees, None if there is none.
 
@@ -64,7 +73,7 @@ class Codebook:
         """
         start = _after_last(output, self._close)
         if start is None:
-            if _after_last([*prompt[-8:], *output], self._open) is not None:
+            if self.leaves_open(prompt) or _after_last(output, self._open) is not None:
                 return None
             start = 0
         for index in range(start, len(output)):
@@ -86,6 +95,7 @@ def completion_of(
     finished: float,
     finish_reason: FinishReason,
     cached_tokens: int = 0,
+    preemptions: int = 0,
     stop: Sequence[str] = (),
 ) -> Completion:
     """What is reported of a request whose tokens are known; ``token_times``: one for each.
@@ -107,6 +117,7 @@ def completion_of(
         first_visible=None if visible is None else token_times[visible],
         finish_reason=finish_reason,
         cached_tokens=cached_tokens,
+        preemptions=preemptions,
     )
 
 

@@ -8,9 +8,18 @@ few samples, is None.
 
 from ablate.metrics.answers import answer_metrics
 from ablate.metrics.base import Better, Floats, Metric, Values, time_mean
+from ablate.metrics.bounds import share_within, within
 from ablate.metrics.registry import METRICS, NAMES, Measured, measure
 from ablate.metrics.steady import Window, oversaturated, steady_of
-from ablate.metrics.tail import Straggler, Stragglers, Tail, find_tail, stragglers, tail_of
+from ablate.metrics.tail import (
+    Straggler,
+    Stragglers,
+    Tail,
+    backlog_of,
+    find_tail,
+    stragglers,
+    tail_of,
+)
 from ablate.metrics.times import MIN_SAMPLES, latencies, latency, latency_metrics
 
 __all__ = [
@@ -28,9 +37,12 @@ __all__ = [
     "latency",
     "latency_metrics",
     "time_mean",
+    "within",
+    "share_within",
     "Tail",
     "Straggler",
     "Stragglers",
+    "backlog_of",
     "find_tail",
     "stragglers",
     "tail_of",

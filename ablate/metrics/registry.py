@@ -68,12 +68,12 @@ def _untimed(records: Sequence[Record]) -> Values:
 
 def _of_the_whole(trial: Trial, found: Values, price: float | None) -> Values:
     """What only all requests of a trial together have, and the clock decides."""
-    result, ending = trial.result, tail.tail_of(trial.records)
+    result = trial.result
     return (
         service.service_metrics(result, found)
         | times.lateness(trial.records)
-        | tail.tail_metrics(trial.records, ending)
-        | steady.steady_metrics(trial.records, ending)
+        | tail.tail_metrics(trial.records, tail.tail_of(trial.records))
+        | steady.steady_metrics(trial.records, tail.backlog_of(trial.records))
         | memory.memory_metrics(trial.usage)
         | service.engine_metrics(result.counters)
         | cost.cost_metrics(result, found, price)

@@ -15,11 +15,11 @@ from ablate.metrics.base import SEEN, Floats, Metric, Values, floats, ratio
 from ablate.types import Completion, Record
 
 QUARTER = 4
-"""The tail begins when fewer than the peak / 4 requests are under way for good."""
+"""The tail begins when fewer than the peak / 4 requests are being served for good."""
 MOST_NAMED = 20
 """Stragglers of one trial that are named; all are counted."""
 
-Reason = Literal["long output", "queueing", "slow pace", "came last"]
+Reason = Literal["long output", "queueing", "preemption", "slow pace", "came last"]
 
 METRICS: tuple[Metric, ...] = (
     Metric(
@@ -27,8 +27,9 @@ METRICS: tuple[Metric, ...] = (
         "share",
         "lower",
         "drain tail: share of the running time, at its end, in which for good fewer than a "
-        "quarter of the peak number of requests are under way; 0 if they end together, null if "
-        f"fewer than {QUARTER} ever were",
+        "quarter of the peak number of requests are being served (from their first token on: who "
+        "waits holds nothing up); 0 if they end together, null if fewer than "
+        f"{QUARTER} ever were",
         SEEN,
     ),
     Metric("tail_requests", "requests", "lower", "requests that end in the drain tail"),
@@ -46,7 +47,7 @@ METRICS: tuple[Metric, ...] = (
 class Tail:
     """The end of a trial that a few requests hold up. ``late`` marks them; ``start`` is seconds.
 
-    ``times`` and ``running`` are the requests under way over time.
+    ``times`` and ``running`` are the requests being served over time.
     """
 
     times: Floats
@@ -66,10 +67,11 @@ class Tail:
 
 @dataclass(frozen=True)
 class Straggler:
-    """A request that was still under way in the tail. ``excess`` is against the median request.
+    """A request that ended in the tail. ``excess`` is against the median request.
 
     ``parts`` are the seconds by which its longer output, its later first token and its slower
-    tokens make up the excess; they add up to it.
+    tokens make up the excess; they add up to it. Where the tokens are slower because the request
+    was preempted in between, that is the reason.
     """
 
     domain: str
@@ -89,25 +91,36 @@ class Stragglers:
     named: tuple[Straggler, ...] = ()
 
 
-def under_way(arrival: Floats, finished: Floats) -> tuple[Floats, Floats]:
-    """(moments, how many requests have arrived and not finished from then on)."""
-    moments, place = np.unique(np.concatenate([arrival, finished]), return_inverse=True)
-    steps = np.concatenate([np.ones(arrival.size), -np.ones(finished.size)])
+def under_way(begun: Floats, finished: Floats) -> tuple[Floats, Floats]:
+    """(moments, how many requests have begun and not finished from then on)."""
+    moments, place = np.unique(np.concatenate([begun, finished]), return_inverse=True)
+    steps = np.concatenate([np.ones(begun.size), -np.ones(finished.size)])
     return moments, np.cumsum(np.bincount(place, weights=steps, minlength=moments.size))
 
 
-def find_tail(arrival: Floats, finished: Floats) -> Tail:
-    """When fewer than a quarter of the most that were under way at once remain, for good."""
-    times, running = under_way(arrival, finished)
+def find_tail(begun: Floats, finished: Floats) -> Tail:
+    """When fewer than a quarter of the most that were under way at once remain, for good.
+
+    ``begun``: first tokens, for those being served; arrivals, for those under way.
+    """
+    times, running = under_way(begun, finished)
     peak = int(running.max(initial=0))
     busy = np.flatnonzero(running >= peak / QUARTER)
     if peak < QUARTER or busy[-1] + 2 >= times.size:  # the next moment is the end
-        return Tail(times, running, peak, None, np.zeros(arrival.size, dtype=np.bool_))
+        return Tail(times, running, peak, None, np.zeros(begun.size, dtype=np.bool_))
     start = float(times[busy[-1] + 1])
     return Tail(times, running, peak, start, finished > start)
 
 
 def tail_of(records: Sequence[Record]) -> Tail:
+    """By the requests being served; one without a token never was."""
+    done = [r.completion for r in records]
+    first = floats(c.token_times[0] if c.token_times else c.finished for c in done)
+    return find_tail(first, floats(c.finished for c in done))
+
+
+def backlog_of(records: Sequence[Record]) -> Tail:
+    """The same by the requests under way, those that wait included."""
     done = [r.completion for r in records]
     return find_tail(floats(c.arrival for c in done), floats(c.finished for c in done))
 
@@ -177,11 +190,14 @@ def _explain(record: Record, usual: _Anatomy) -> Straggler:
     own = _anatomy(record.completion)
     parts = _parts(own, usual)
     excess = own.whole - usual.whole
+    reason = max(parts, key=parts.__getitem__) if excess > 0 else "came last"
+    if reason == "slow pace" and record.completion.preemptions:
+        reason = "preemption"  # its tokens were slow because it began again in between
     return Straggler(
         record.domain,
         record.problem_id,
         record.sample,
-        max(parts, key=parts.__getitem__) if excess > 0 else "came last",
+        reason,
         own.whole,
         excess,
         {str(part): seconds for part, seconds in parts.items()},

@@ -37,7 +37,7 @@ def write_report(run_dir: RunDir) -> dict[str, Any]:
     text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(run_dir.path / "results.json", text + "\n")
     write_atomically(run_dir.path / "report.md", to_markdown(results))
-    write_html(results, info, run_trials(run_dir, info), run_dir.path / "report.html")
+    write_html(results, info.under_load, run_trials(run_dir, info), run_dir.path / "report.html")
     parquet = run_dir.path / "results.parquet"
     if available():
         write_parquet(info, run_trials(run_dir, info), parquet)

@@ -64,20 +64,33 @@ def flips(arm: ArmData, baseline: ArmData, info: RunInfo) -> Entry:
 def lossless(
     arms: Sequence[ArmData], repeats: Sequence[ArmData], baseline: ArmData, info: RunInfo
 ) -> list[Entry]:
-    """Arms whose every optimization claims to leave greedy answers as they are, against A/A."""
+    """Arms with optimizations that claim to leave greedy answers as they are, against A/A.
+
+    An arm is held against the one that lacks just those; where there is none, nothing can be said.
+    """
     greedy = not info.sampling.get("temperature", 0)
-    claimed = [a for a in arms if a.info.plugins and set(a.info.plugins) == set(a.info.lossless)]
     floor = _pairs(repeats, baseline)
-    return [_held_against(arm, baseline, floor, greedy) for arm in claimed if arm.blocks]
+    claimed = [(arm, _without(arm, [baseline, *arms])) for arm in arms if arm.info.lossless]
+    return [
+        _held_against(arm, plain, floor, greedy) for arm, plain in claimed if arm.blocks and plain
+    ]
 
 
-def _held_against(arm: ArmData, baseline: ArmData, floor: Any, greedy: bool) -> Entry:
+def _without(arm: ArmData, arms: Sequence[ArmData]) -> ArmData | None:
+    """The arm that differs in nothing but the optimizations that claim to be lossless."""
+    rest = {n: o for n, o in arm.info.plugins.items() if n not in arm.info.lossless}
+    wanted = (rest, arm.info.settings)
+    return next((a for a in arms if (a.info.plugins, a.info.settings) == wanted), None)
+
+
+def _held_against(arm: ArmData, plain: ArmData, floor: Any, greedy: bool) -> Entry:
     problem = arm.keys.problem
-    ours = _pairs([arm], baseline)
+    ours = _pairs([arm], plain)
     shares, floor_shares = (stats.flip_shares(pairs, problem) for pairs in (ours, floor))
     more, p = stats.excess(shares, floor_shares, problem)
     entry = {
         "arm": arm.info.id,
+        "against": plain.info.id,
         "plugins": list(arm.info.lossless),
         "rate": asdict(stats.flips(ours, problem).rate),
         "floor_rate": asdict(stats.flips(floor, problem).rate),

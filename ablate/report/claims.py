@@ -12,13 +12,16 @@ from ablate.metrics import NAMES
 from ablate.report import words
 from ablate.report.contrasts import DOMAIN_RATIO_METRICS, RATIO_METRICS, Entry
 from ablate.report.effects import Study, effect
-from ablate.report.judge import as_effect, band_of, margin_of, speed_metric
+from ablate.report.judge import Workload, as_effect, band_of, margin_of, speed_metric
 from ablate.stats.claims import Answer, above, all_of, equivalent, non_inferior
 from ablate.stats.verdict import Effect
 from ablate.types import Claim
 
 ALIASES: Mapping[str, str] = {
     "throughput": "request_throughput",
+    "request_throughput": "request_throughput",
+    "output_throughput": "output_throughput",
+    "max_rate": "max_request_rate",
     "e2e_latency": "mean_e2el_ms",
     "ttft": "mean_ttft_ms",
     "ttfvt": "mean_ttfvt_ms",
@@ -27,6 +30,8 @@ ALIASES: Mapping[str, str] = {
     "output_tokens": "mean_output_tokens",
     "weights": "weight_bytes",
     "kv_cache": "peak_kv_bytes",
+    "kv_swings": "std_kv_bytes",
+    "e2e_variation": "cv_e2el",
     "memory": "peak_rss_bytes",
 }
 """A claim's short name of a metric -> the metric. A metric's own name does, too."""
@@ -47,12 +52,12 @@ class _Test:
     band: float
 
 
-def judge_claims(s: Study, workload: str) -> list[Entry]:
+def judge_claims(s: Study, workload: Workload) -> list[Entry]:
     """Each claim of the recipe: supported, refuted or undecided, with the numbers behind it."""
     return [_judged(s, claim, workload) for claim in s.info.claims]
 
 
-def _judged(s: Study, claim: Claim, workload: str) -> Entry:
+def _judged(s: Study, claim: Claim, workload: Workload) -> Entry:
     test = _Test(
         claim,
         metric_of(claim, workload),
@@ -75,7 +80,7 @@ def _judged(s: Study, claim: Claim, workload: str) -> Entry:
     }
 
 
-def metric_of(claim: Claim, workload: str) -> str:
+def metric_of(claim: Claim, workload: Workload) -> str:
     """The metric that a claim is about."""
     if claim.metric:
         return ALIASES.get(claim.metric, claim.metric)

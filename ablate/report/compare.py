@@ -21,7 +21,7 @@ from ablate.store import RunDir
 from ablate.types import RunInfo
 
 COLUMNS = {
-    "request_throughput": "Throughput",
+    "request_throughput": "Request throughput",
     "mean_e2el_ms": "Whole answer",
     "mean_output_tokens": "Answer length",
     "peak_kv_bytes": "KV cache peak",

@@ -16,6 +16,7 @@ from ablate.types import RunInfo
 RATIO_METRICS = (
     "output_throughput",
     "request_throughput",
+    "max_request_rate",
     "running_time",
     "mean_e2el_ms",
     "mean_ttft_ms",
@@ -23,8 +24,10 @@ RATIO_METRICS = (
     "mean_tpot_ms",
     "mean_itl_ms",
     "mean_output_tokens",
+    "cv_e2el",
     "weight_bytes",
     "peak_kv_bytes",
+    "std_kv_bytes",
     "peak_kv_allocated_bytes",
     "peak_rss_bytes",
 )
@@ -54,8 +57,8 @@ def contrast(arm: ArmData, baseline: ArmData, info: RunInfo) -> Entry:
         "baseline": baseline.info.id,
         "blocks": {"arm": sorted(ours), "baseline": sorted(theirs)},
         "accuracy": {
-            "overall": _accuracy(arm, baseline, None),
-            "domains": {d: _accuracy(arm, baseline, d) for d in info.domains},
+            "overall": accuracy_change(arm, baseline, None),
+            "domains": {d: accuracy_change(arm, baseline, d) for d in info.domains},
         },
         "ratios": {name: _ratio(arm, baseline, name) for name in RATIO_METRICS},
         "domain_ratios": {
@@ -86,7 +89,8 @@ def paired_blocks(*arms: ArmData) -> tuple[frozenset[int], ...]:
     return (shared,) * len(arms) if shared else tuple(arm.blocks for arm in arms)
 
 
-def _accuracy(arm: ArmData, baseline: ArmData, domain: str | None) -> Entry:
+def accuracy_change(arm: ArmData, baseline: ArmData, domain: str | None) -> Entry:
+    """Accuracy minus the baseline's, paired by problem."""
     ours, theirs = paired_blocks(arm, baseline)
     here = arm.keys.within(domain)
     pairs = stats.match(

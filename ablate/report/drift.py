@@ -58,7 +58,7 @@ def _sure(r: Mapping[str, Any]) -> bool:
 
 def drift_sheet(results: Mapping[str, Any]) -> list[Sheet]:
     """One row a block after the first; nothing with a single block."""
-    titles = ("Throughput", "Per token", "Whole answer")
+    titles = ("Output throughput", "Per token", "Whole answer")
     rows = tuple(
         (
             f"block {e['block']} against {e['against']}",

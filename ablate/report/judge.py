@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import log
-from typing import Any
+from typing import Any, Literal
 
 from ablate import stats
 from ablate.metrics import NAMES
+from ablate.report.contrasts import DOMAIN_RATIO_METRICS as OF_DOMAINS
 from ablate.report.contrasts import Entry
 from ablate.report.effects import Study, effect, is_exact
 from ablate.report.reasons import caution, reason
@@ -30,6 +31,9 @@ from ablate.stats.verdict import (
 from ablate.types import RunInfo
 
 MEMORY = ("weight_bytes", "peak_kv_bytes")
+Workload = Literal["open", "closed", "search"]
+"""``open``: arrivals were given beforehand; ``closed``: they followed the answers; ``search``: each
+trial had its own highest rate."""
 
 
 def margin_of(info: RunInfo) -> float:
@@ -41,19 +45,22 @@ def band_of(info: RunInfo) -> float:
     return info.margins.get("efficiency", DEFAULT_BAND)
 
 
-def speed_metric(workload: str, domain: str | None) -> str:
+def speed_metric(workload: Workload, domain: str | None) -> str:
     """The metric that speed is judged by.
 
     Closed loop: requests per second, which counts longer answers as slower (every arm gets the
     same requests). Open loop: mean E2E latency, as the arrivals fix the throughput. In a domain:
-    its mean E2E latency, since the domains share one run.
+    its mean E2E latency, since the domains share one run. A search for the highest rate: that
+    rate, also in a domain; arms then had unlike loads, so that their latencies do not compare.
     """
+    if workload == "search":
+        return "max_request_rate"
     closed = workload == "closed" and domain is None
     return "request_throughput" if closed else "mean_e2el_ms"
 
 
 def verdicts(
-    s: Study, mains: Sequence[Entry], pairs: Sequence[Entry], workload: str
+    s: Study, mains: Sequence[Entry], pairs: Sequence[Entry], workload: Workload
 ) -> list[Entry]:
     """One entry for every optimization over all problems, then one for each domain."""
     judge = _Judge(s, mains, pairs, workload)
@@ -92,7 +99,7 @@ def _levels(e: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 class _Judge:
     def __init__(
-        self, s: Study, mains: Sequence[Entry], pairs: Sequence[Entry], workload: str
+        self, s: Study, mains: Sequence[Entry], pairs: Sequence[Entry], workload: Workload
     ) -> None:
         self._s = s
         self._main = {(e["name"], e["metric"], e["domain"]): e for e in mains}
@@ -103,7 +110,7 @@ class _Judge:
     def on(self, comparison: stats.Comparison, domain: str | None) -> Entry:
         found = [self._accuracy(comparison, domain)]
         found += [
-            self._efficiency(comparison, metric, domain if metric not in MEMORY else None)
+            self._efficiency(comparison, metric, domain if metric in OF_DOMAINS else None)
             for metric in (speed_metric(self._workload, domain), *MEMORY)
         ]
         accuracy, *efficiency = found

@@ -11,7 +11,7 @@ from ablate.report.load_notes import load_notes
 from ablate.types import RunInfo
 
 CPU_DROP = 0.8
-"""A trial whose CPU / wall ratio is below this share of the run's median was disturbed."""
+"""A trial whose CPU / wall ratio is below this share of its arm's median was disturbed."""
 
 
 def notes(info: RunInfo, arms: Mapping[str, ArmData], contrasts: Iterable[Any]) -> list[str]:
@@ -19,7 +19,8 @@ def notes(info: RunInfo, arms: Mapping[str, ArmData], contrasts: Iterable[Any]) 
     found = [*_progress(info, arms)]
     for arm in arms.values():
         found += _trials(info, arm)
-    found += _disturbed(arms.values())
+    for arm in arms.values():
+        found += _disturbed(arm)
     compared = list(contrasts)
     for entry in compared:
         found += _pairing(entry)
@@ -28,7 +29,7 @@ def notes(info: RunInfo, arms: Mapping[str, ArmData], contrasts: Iterable[Any]) 
 
 def _progress(info: RunInfo, arms: Mapping[str, ArmData]) -> Iterator[str]:
     ended = sum(len(a.trials) for a in arms.values())
-    planned = len(info.arms) * info.blocks
+    planned = len(info.places)
     if ended < planned:
         yield f"Unfinished run: {ended} of {planned} trials have ended; numbers may still change."
     if info.blocks < 2:
@@ -71,19 +72,15 @@ def _never_visible(arm: ArmData) -> Iterator[str]:
         )
 
 
-def _disturbed(arms: Iterable[ArmData]) -> Iterator[str]:
-    ratios = {
-        (arm.info.id, block): ratio
-        for arm in arms
-        for block in arm.good
-        if (ratio := arm.metric("cpu_wall_ratio", block)) is not None
-    }
-    usual = median(ratios.values()) if ratios else 0.0
-    for (arm_id, block), ratio in ratios.items():
+def _disturbed(arm: ArmData) -> Iterator[str]:
+    """An arm's own blocks: under a given load, one that needs less of the machine idles more."""
+    known = {b: r for b in arm.good if (r := arm.metric("cpu_wall_ratio", b)) is not None}
+    usual = median(known.values()) if known else 0.0
+    for block, ratio in sorted(known.items()):
         if ratio < CPU_DROP * usual:
             yield (
-                f"{arm_id}, block {block}: its share of CPU time fell to {ratio:.2f} (the run's "
-                f"median is {usual:.2f}); other work may have slowed it."
+                f"{arm.info.id}, block {block}: its share of CPU time fell to {ratio:.2f} (the "
+                f"arm's median is {usual:.2f}); other work may have slowed it."
             )
 
 

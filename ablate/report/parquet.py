@@ -59,6 +59,11 @@ COLUMNS: Mapping[str, Column] = {
         "Prompt tokens that a prefix cache spared.",
         lambda _, r: r.completion.cached_tokens,
     ),
+    "preemptions": Column(
+        "int32",
+        "Times that it was put back into the queue, as far as the engine says.",
+        lambda _, r: r.completion.preemptions,
+    ),
     "output_tokens": Column(
         "int32",
         "Tokens of the output, reasoning included.",

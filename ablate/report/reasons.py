@@ -10,7 +10,8 @@ from ablate.report import words
 Entry = Mapping[str, Any]
 
 _NOUNS = {
-    "request_throughput": "throughput",
+    "request_throughput": "request throughput",
+    "max_request_rate": "highest rate",
     "mean_e2el_ms": "the whole answer",
     "weight_bytes": "weights",
     "peak_kv_bytes": "KV cache",

@@ -15,9 +15,10 @@ from ablate.report.claims import judge_claims
 from ablate.report.contrasts import contrast, open_loop
 from ablate.report.drift import drift, drift_notes
 from ablate.report.effects import all_effects, study, unshown
-from ablate.report.judge import band_of, margin_of, speed_metric, verdicts
+from ablate.report.judge import Workload, band_of, margin_of, speed_metric, verdicts
 from ablate.report.noise import mark_noise, noise_floor
 from ablate.report.notes import notes
+from ablate.report.offline import offline
 from ablate.report.tradeoffs import goodput, pareto
 from ablate.types import RunInfo, Trial
 
@@ -32,7 +33,9 @@ def build_results(info: RunInfo, trials: Iterable[Trial], added: Added = NONE) -
     as in docs/reference/metrics.md; ``added`` are those of plugins. A ``domain`` of null means all
     problems together. No NaN and no infinity.
     """
-    arms = collect(info, trials, added)
+    everything, every_arm = info, collect(info, trials, added)
+    info, arms = info.under_load, {n: a for n, a in every_arm.items() if not a.info.offline_of}
+    twins = {a.info.offline_of: a for a in every_arm.values() if a.info.offline_of}
     name = baseline_id(info)
     baseline = arms.get(name) if name else None
     found, floor = _contrasts(info, arms, baseline)
@@ -43,7 +46,7 @@ def build_results(info: RunInfo, trials: Iterable[Trial], added: Added = NONE) -
     result: dict[str, Any] = _plain(
         {
             "schema_version": SCHEMA_VERSION,
-            "run": _run(info, arms) | {"workload": workload},
+            "run": _run(everything, every_arm) | {"workload": workload},
             "environment": info.environment,
             "baseline": name,
             "rules": {
@@ -61,25 +64,34 @@ def build_results(info: RunInfo, trials: Iterable[Trial], added: Added = NONE) -
             "interactions": pairs,
             "noise_floor": floor,
             **_agreement(info, arms, baseline),
+            "offline": offline(arms, twins, info, floor),
             "goodput": goodput(arms, name, info),
             "pareto": pareto(arms, speed_metric(workload, None)),
             "behaviours": behaviours(info, arms, floor, found),
             "drift": moved,
-            "failures": [f for arm in arms.values() for f in _failures(arm)],
-            "notes": [*notes(info, arms, found), *unshown(measured), *drift_notes(moved)],
+            "failures": [f for arm in every_arm.values() for f in _failures(arm)],
+            "notes": [
+                *notes(everything, every_arm, found),
+                *unshown(measured),
+                *drift_notes(moved),
+            ],
         }
     )
     return result
 
 
-def _workload(arms: Mapping[str, ArmData], baseline: ArmData | None) -> str:
-    """``open``: arrivals were given beforehand; ``closed``: they followed the answers."""
-    others = [a for a in arms.values() if baseline and a is not baseline and not a.info.replicate]
-    pairs = [(a, b) for a in others if baseline for b in sorted(a.blocks & baseline.blocks)]
-    if not baseline or not pairs:
+def _workload(arms: Mapping[str, ArmData], baseline: ArmData | None) -> Workload:
+    """The baseline's: with given arrivals, some arm has the same; another may have its own load."""
+    if baseline is None:
         return "closed"
-    arm, block = pairs[0]
-    opened = open_loop(arm.trials[block], baseline.trials[block], arm)
+    if any("max_request_rate" in t.result.counters for t in baseline.good.values()):
+        return "search"
+    others = [a for a in arms.values() if a is not baseline and not a.info.replicate]
+    opened = any(
+        open_loop(arm.trials[block], baseline.trials[block], arm)
+        for arm in others
+        for block in sorted(arm.blocks & baseline.blocks)
+    )
     return "open" if opened else "closed"
 
 
@@ -100,7 +112,7 @@ def _agreement(
 
 def _run(info: RunInfo, arms: Mapping[str, ArmData]) -> dict[str, Any]:
     ended = sum(len(a.trials) for a in arms.values())
-    planned = len(info.arms) * info.blocks
+    planned = len(info.places)
     kept = {k: v for k, v in asdict(info).items() if k not in ("arms", "environment", "claims")}
     return kept | {
         "trials_ended": ended,

@@ -8,6 +8,7 @@ from typing import Any
 from ablate.report import added, words
 from ablate.report.cells import EMPTY, NOISE, Cell, Mood, Sheet
 from ablate.report.drift import drift_sheet
+from ablate.report.offline import offline_sheet
 from ablate.report.several import several_sheet
 from ablate.report.summary import interaction_sheets
 
@@ -32,7 +33,8 @@ _RATIO_SHEETS: tuple[tuple[str, Mapping[str, str]], ...] = (
     (
         "Speed of the service",
         {
-            "output_throughput": "Throughput",
+            "output_throughput": "Output throughput",
+            "max_request_rate": "Highest rate",
             "running_time": "Running time",
             "mean_output_tokens": "Answer length",
         },
@@ -77,6 +79,7 @@ def sheets(results: Results) -> list[Sheet]:
     return [
         first,
         *_unread_sheet(results),
+        *offline_sheet(results),
         *several,
         *ratios,
         *together,
@@ -97,8 +100,17 @@ def _accuracy_sheet(results: Results) -> Sheet:
         return result
 
     columns = (*domains, "all") if len(domains) != 1 else tuple(domains)
-    aid = f"{ACCURACY_AID} {MARK_AID}"
+    aid = f"{_sizes(results)} {ACCURACY_AID} {MARK_AID}"
     return Sheet("Accuracy", columns, _rows(results, cells, len(columns)), aid)
+
+
+def _sizes(results: Results) -> str:
+    """How many problems of each domain were answered, by the arm that answered most."""
+    most = {
+        domain: max((a["accuracy"]["domains"][domain]["n"] for a in results["arms"]), default=0)
+        for domain in results["run"]["domains"]
+    }
+    return f"Problems: {', '.join(f'{domain} {n:,}' for domain, n in most.items())}."
 
 
 def _unread_sheet(results: Results) -> list[Sheet]:
@@ -142,7 +154,10 @@ def _accuracy_cell(own: Mapping[str, Any], change: Mapping[str, Any] | None) -> 
     return _marked((share, moved), mood, change, no_change=0.0)
 
 
-def _ratio_sheet(results: Results, title: str, columns: Mapping[str, str]) -> Sheet:
+def _ratio_sheet(results: Results, title: str, titles: Mapping[str, str]) -> Sheet:
+    searched = results["rules"]["speed_metric"] == "max_request_rate"
+    columns = {n: t for n, t in titles.items() if searched or n != "max_request_rate"}
+
     def cells(arm: Mapping[str, Any], found: Mapping[str, Any] | None) -> list[Cell]:
         if found is None:
             return [_value(arm, name) for name in columns]

@@ -27,11 +27,10 @@ def run_info(run_dir: RunDir) -> RunInfo:
 
 def run_trials(run_dir: RunDir, info: RunInfo) -> Iterator[Trial]:
     """Every trial that has ended, one at a time, in the order of arms and blocks."""
-    for arm in info.arms:
-        for block in range(info.blocks):
-            trial = run_dir.trial(arm.id, block).load()
-            if trial:
-                yield trial
+    for arm, block in info.places:
+        trial = run_dir.trial(arm, block).load()
+        if trial:
+            yield trial
 
 
 def _recipe(run_dir: RunDir) -> Mapping[str, Any]:

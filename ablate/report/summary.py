@@ -24,7 +24,7 @@ TOGETHER_AID = (
 _MOODS: Mapping[str, Mood] = {"keep": "better", "drop": "worse", "undecided": "noise"}
 _TOGETHER = {
     "accuracy": "Accuracy",
-    "request_throughput": "Throughput",
+    "request_throughput": "Request throughput",
     "mean_e2el_ms": "Whole answer",
     "peak_kv_bytes": "KV cache peak",
 }
@@ -72,7 +72,10 @@ def claim_lines(results: Results) -> list[str]:
 
 def lossless_lines(results: Results) -> list[str]:
     """Whether optimizations that claim to change no answer did."""
-    return [f"{e['arm']} ({', '.join(e['plugins'])}): {e['reason']}" for e in results["lossless"]]
+    return [
+        f"{', '.join(e['plugins'])}, arm {e['arm']} against {e['against']}: {e['reason']}"
+        for e in results["lossless"]
+    ]
 
 
 def interaction_sheets(results: Results) -> list[Sheet]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate import stats
-from ablate.metrics import NAMES
+from ablate.metrics import NAMES, within
 from ablate.report.arms import ArmData, mean_values
 from ablate.report.columns import TrialData
 from ablate.report.contrasts import Entry
@@ -76,15 +76,10 @@ def _block(
 
 
 def _within_slo(trial: TrialData, info: RunInfo) -> NDArray[np.bool_]:
-    """Which answers kept every bound; TPOT does not apply to answers of one token."""
+    """Which answers kept every bound: [answers]."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        tpot = np.where(trial.tokens > 1, trial.decode / (trial.tokens - 1), 0.0)
-    measured = {"ttft": trial.ttft, "tpot": tpot, "e2e_latency": trial.e2e}
-    kept = np.ones(trial.key.size, dtype=np.bool_)
-    for name, bound in info.slo.items():
-        if name in measured:
-            kept &= measured[name] <= bound  # NaN, no first token, is not within a bound
-    return kept
+        tpot = np.where(trial.tokens > 1, trial.decode / (trial.tokens - 1), np.nan)
+    return within(info.slo, {"ttft": trial.ttft, "tpot": tpot, "e2e_latency": trial.e2e})
 
 
 def pareto(arms: Mapping[str, ArmData], primary: str) -> list[Entry]:

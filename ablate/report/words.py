@@ -15,6 +15,7 @@ _DIRECTIONS: Mapping[str, tuple[str, str]] = {
     "tokens": ("longer", "shorter"),
     "tok/s": ("faster", "slower"),
     "req/s": ("faster", "slower"),
+    "ratio": ("more uneven", "more even"),
     "s": ("slower", "faster"),
     "ms": ("slower", "faster"),
 }
@@ -38,7 +39,7 @@ def quantity(name: str, value: float | None) -> str:
         return f"{value:.{2 - floor(log10(value))}f}"
     if unit == "ms" and value >= 10_000:
         return f"{digits(value / 1e3)} s"
-    return f"{digits(value)} {unit}" if unit in _DIRECTIONS else digits(value)
+    return f"{digits(value)} {unit}" if unit in _DIRECTIONS and unit != "ratio" else digits(value)
 
 
 def _bytes(value: float) -> str:

@@ -7,7 +7,7 @@ its double does not, and then narrowed down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from ablate.engines.base import Session
@@ -16,7 +16,6 @@ from ablate.types import Completion, Load, Usage
 
 MOST_DOUBLINGS = 8
 BISECTIONS = 3  # from a factor of 2 to one of 1.09
-NAMES = {"ttft": "ttft", "tpot": "tpot", "e2e_latency": "e2el"}  # bound -> latency
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,20 @@ def hastened(load: Load, speed: float) -> Load:
 
 
 def planned_rate(load: Load) -> float:
-    """Requests per second of an open loop, as its arrivals are planned."""
+    """Requests per second of an open loop, as its arrivals are planned.
+
+    Raises TrialError if all arrive at the start, which no speed changes.
+    """
     last = max(request.arrival or 0.0 for request in load.requests)
-    return len(load.requests) / last if last else 0.0
+    if not last:
+        raise TrialError("all requests arrive at one moment, which has no rate to look for")
+    return len(load.requests) / last
 
 
 def serve_at(session: Session, load: Load, speed: float, slo: Mapping[str, float]) -> Served:
     """What comes of a load at a speed."""
+    from ablate.metrics import share_within  # numpy, which planning does without
+
     done: list[Completion] = []
     usage: list[Usage] = []
     before = session.cpu_seconds
@@ -59,37 +65,28 @@ def serve_at(session: Session, load: Load, speed: float, slo: Mapping[str, float
     return Served(speed, tuple(done), tuple(usage), counters, cpu, share_within(done, slo))
 
 
-def share_within(completions: Sequence[Completion], slo: Mapping[str, float]) -> float:
-    """The share of requests that kept every bound; one that does not apply is kept."""
-    from ablate.metrics import latency  # numpy, which planning does without
-
-    kept = [
-        all((found := latency(NAMES[n], done)) is None or found <= most for n, most in slo.items())
-        for done in completions
-    ]
-    return sum(kept) / len(kept) if kept else 0.0
-
-
 def fastest(serve: Serve, attainment: float) -> Served:
     """The fastest load of which a share of ``attainment`` kept the bounds.
 
-    Raises TrialError if none did, not even at a small part of the planned rate.
+    Raises TrialError if none did, not even at a small part of the planned rate, and if there is no
+    end to it, because the requests are too few to overload anything or the bounds too loose.
     """
     first = serve(1.0)
-    if first.share_within < attainment:
-        return _between(serve, *_slower(serve, first, attainment), attainment)
-    kept, failed = _faster(serve, first, attainment)
-    return kept if failed is None else _between(serve, kept, failed, attainment)
+    ends = _faster if first.share_within >= attainment else _slower
+    return _between(serve, *ends(serve, first, attainment), attainment)
 
 
-def _faster(serve: Serve, kept: Served, attainment: float) -> tuple[Served, Served | None]:
-    """The fastest that keeps the bounds and the first that does not, if there is one."""
+def _faster(serve: Serve, kept: Served, attainment: float) -> tuple[Served, Served]:
+    """The fastest that keeps the bounds and the first that does not."""
     for _ in range(MOST_DOUBLINGS):
         tried = serve(kept.speed * 2)
         if tried.share_within < attainment:
             return kept, tried
         kept = tried
-    return kept, None
+    raise TrialError(
+        f"even at {kept.speed:g} times the workload's rate {kept.share_within:.0%} of the requests "
+        "kept the bounds of slo: ask more requests, or set tighter bounds"
+    )
 
 
 def _slower(serve: Serve, failed: Served, attainment: float) -> tuple[Served, Served]:

@@ -99,7 +99,8 @@ def _measure(
         gc.collect()
         gc.freeze()  # what is loaded stays: collections during measuring need not look at it
         load_average = os.getloadavg()[0]
-        counters, cpu, energy = _serve(session, arm, load, writer, meter)
+        search = None if blank.resumed else arm.arrival.attained  # it counts for accuracy only
+        counters, cpu, energy = _serve(session, load, writer, meter, arm.recipe.slo, search)
         writer.finish()
         evidence: tuple[Evidence, ...] = ()
         if load.requests:
@@ -122,15 +123,20 @@ def _measure(
 
 
 def _serve(
-    session: Session, arm: Arm, load: Load, writer: _Writer, meter: Meter
+    session: Session,
+    load: Load,
+    writer: _Writer,
+    meter: Meter,
+    slo: Mapping[str, float],
+    attainment: float | None,
 ) -> tuple[dict[str, float], float | None, Mapping[str, float]]:
-    """Serve the load, as fast as it is planned or may be; its counters, CPU seconds and energy.
+    """Serve the load, as fast as it is planned, or as ``attainment`` of it keeps the ``slo``.
 
-    A search has no energy: the meter does not tell the rate that was found from those tried.
+    Its counters, CPU seconds and energy. A search has no energy: the meter does not tell the rate
+    that was found from those tried.
     """
     if not load.requests:
         return {}, None, {}
-    attainment = arm.arrival.attained
     if attainment is None:
         before = session.cpu_seconds
         meter.begin()
@@ -140,14 +146,15 @@ def _serve(
 
     def serve(speed: float) -> Served:
         writer.says(f"searching at {speed:.3g} times the rate")
-        return serve_at(session, load, speed, arm.recipe.slo)
+        return serve_at(session, load, speed, slo)
 
+    planned = planned_rate(load)
     found = fastest(serve, attainment)
     for completion in found.completions:
         writer.completed(completion)
     for usage in found.usage:
         writer.sampled(usage)
-    counted = {**found.counters, "max_request_rate": planned_rate(load) * found.speed}
+    counted = {**found.counters, "max_request_rate": planned * found.speed}
     return counted, found.cpu, {}
 
 

@@ -11,7 +11,6 @@ from ablate.estimate import Estimate, estimate
 from ablate.levels import Level
 from ablate.planning import Plan
 from ablate.power import DISCORDANCE, POWER, detectable
-from ablate.problems import problems_of
 from ablate.show.tables import pairs, table, titled
 
 
@@ -19,16 +18,16 @@ def print_plan(plan: Plan, console: Console) -> None:
     """Arms, levels, trials and tokens of a plan that has no conflicts."""
     recipe = plan.recipe
     estimated = estimate(plan)
-    domains = plan.arms[0].domains.items()
+    asked = plan.arms[0].asked.items()
     console.print(Text(recipe.name, "bold"))
     facts = {
         "model": recipe.model.id,
         "engine": " ".join([recipe.engine[0], pairs(recipe.engine[1])]),
-        "domains": ", ".join(f"{name} ({len(problems_of(d))} problems)" for name, d in domains),
+        "domains": ", ".join(f"{name} ({len(some)} problems)" for name, some in asked),
         "sampling": pairs(asdict(recipe.sampling)),
         "workload": pairs(recipe.workload),
         "executor": " ".join([recipe.executor[0], pairs(recipe.executor[1])]),
-        "design": f"{recipe.design}, {len(plan.arms)} arms x {recipe.blocks} blocks",
+        "design": f"{recipe.design}, {_size(plan)}",
     }
     console.print(table((), facts.items()))
     arms = [
@@ -43,6 +42,12 @@ def print_plan(plan: Plan, console: Console) -> None:
     console.print(titled("Size", (), _sizes(plan, estimated)))
     console.print(titled("What it can detect", (), _power(plan)))
     console.print("\nNo conflicts were found.")
+
+
+def _size(plan: Plan) -> str:
+    twins = sum(bool(arm.info.offline_of) for arm in plan.arms)
+    size = f"{len(plan.arms) - twins} arms x {plan.recipe.blocks} blocks"
+    return f"{size}, and {twins} offline trials" if twins else size
 
 
 def _level_text(level: Level) -> str:

@@ -36,7 +36,7 @@ def theil_sen(x: Floats, y: Floats) -> Estimate:
 
     Unlike a least-squares line it stays in place where a few ``y`` are far out: up to 29 % of them.
     The interval holds the slopes that Kendall's test of no trend in what they leave over does not
-    reject, its variance with ties in both (Kendall 1975).
+    reject, its variance with ties in both (Kendall 1975); there is none where ``y`` never varies.
     """
     n = x.size
     if n > MOST_PAIRED:
@@ -45,6 +45,8 @@ def theil_sen(x: Floats, y: Floats) -> Estimate:
         x, y = x[kept], y[kept]
     if n < FEWEST or not np.ptp(x):
         return Estimate(None, None, None, n, "none: one level only")
+    if not np.ptp(y):
+        return Estimate(0.0, None, None, n, "all the same, no interval")
     rows, columns = np.nonzero(x[:, None] > x[None, :])
     slopes = np.sort((y[rows] - y[columns]) / (x[rows] - x[columns]))
     half = z_quantile() * sqrt(_kendall_variance(x, y)) / 2
@@ -70,4 +72,5 @@ def _kendall_variance(x: Floats, y: Floats) -> float:
 
     free = (n * (n - 1) * (2 * n + 5) - lost(t) - lost(u)) / 18
     both = twos(t) * twos(u) / (2 * n * (n - 1))
-    return free + both + threes(t) * threes(u) / (9 * n * (n - 1) * (n - 2))
+    variance = free + both + threes(t) * threes(u) / (9 * n * (n - 1) * (n - 2))
+    return max(variance, 0.0)  # rounding may leave a little less than nothing

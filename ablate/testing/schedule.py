@@ -14,6 +14,8 @@ MakeScheduler = Callable[[KVStore, Limits], Scheduler]
 LOADS = 20
 CAPACITY = 100
 PATIENCE = 5000  # steps; the longest load takes a few hundred
+DOMAINS = ("arithmetic", "logic")
+MOST_A_STEP = 3  # tokens: steps may write some that are computed later
 
 
 class CountingStore(KVStore):
@@ -47,7 +49,7 @@ class CountingStore(KVStore):
 
 
 def examine(make_scheduler: MakeScheduler) -> list[Finding]:
-    """Serves random loads without a model, each token taking a step."""
+    """Serves random loads without a model; most steps make one token of a sequence."""
     return guarded("scheduler", _loads, make_scheduler)
 
 
@@ -69,12 +71,14 @@ class _Load:
 
     def __init__(self, make_scheduler: MakeScheduler, limits: Limits, rng: Random) -> None:
         self._limits = limits
+        self._rng = rng
         self._store = CountingStore()
         self._scheduler = make_scheduler(self._store, limits)
         self._left = rng.randint(1, 12)
         self._sizes = [(rng.randint(1, 50), rng.randint(1, 40)) for _ in range(self._left)]
         for seq_id, (prompt, output) in enumerate(self._sizes):
-            request = Request(str(seq_id), Problem(str(seq_id), "test", "", ""), 0, 0)
+            problem = Problem(str(seq_id), rng.choice(DOMAINS), "", "", float(rng.randint(1, 3)))
+            request = Request(str(seq_id), problem, 0, 0)
             seq = Seq(seq_id, request, [0] * prompt, prompt, output, 0.0, 0.0)
             self._scheduler.add(seq)
 
@@ -111,7 +115,8 @@ class _Load:
         self._store.commit(seq, seq.computed)
         if seq.computed < len(seq.tokens):
             return
-        seq.tokens.append(0)
+        made = self._rng.choice((1, 1, 1, MOST_A_STEP))
+        seq.tokens += [0] * min(made, seq.remaining)
         if seq.remaining == 0:
             self._scheduler.finish(seq)
             self._left -= 1

@@ -1,14 +1,17 @@
-"""8-bit floats for the KV cache of engines that own their loop."""
+"""8-bit floats for the KV cache."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from ablate.evidence import resolved, told
 from ablate.plugins import Plugin, hookimpl
-from ablate.types import EngineFacts, Evidence, EvidenceState, ModelSpec
+from ablate.types import EngineFacts, Evidence, EvidenceState, Limits, ModelSpec
+
+if TYPE_CHECKING:
+    from ablate.engines.local.interfaces import KVStore
 
 DType = Literal["fp8", "fp8_e4m3", "fp8_e5m2"]
 DTYPES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -28,7 +31,8 @@ class KvFp8(Plugin):
     """Keep keys and values as 8-bit floats.
 
     ``dtype``: ``fp8_e4m3`` (``fp8`` is the same), or ``fp8_e5m2`` with more range and less
-    precision.
+    precision. Numbers are stored as they are, without a scale; in-process, those beyond the type's
+    largest (448 and 57344) become that.
     """
 
     dtype: DType = "fp8"
@@ -42,6 +46,13 @@ class KvFp8(Plugin):
             )
 
     @hookimpl
+    def ablate_setup_cache(self, model: Any, limits: Limits) -> KVStore:
+        from ablate.engines.local.slots import SlotStore
+        from ablate_kv_fp8.codec import Float8
+
+        return SlotStore(model, limits, Float8(self.dtype))
+
+    @hookimpl
     def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
         if engine not in DTYPES:
             return None
@@ -50,12 +61,28 @@ class KvFp8(Plugin):
 
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        if state.engine == "local":
+            return _in_process(state)
         name, values = DTYPES[state.engine]
         value = values[self.dtype]
         said = told(state).get(name)
         if said in ALIASES and value in ALIASES:
             value = said
         return _with_bytes(resolved("kv_fp8", state, {name: value}), state)
+
+
+def _in_process(state: EvidenceState) -> Evidence:
+    from ablate.engines.local.slots import CacheShape
+
+    # asked of the cache that serves, which another plugin may have decorated
+    held = state.components["cache"].bytes_per_token
+    full = CacheShape.of(state.components["model"]).full_bytes_per_token
+    return Evidence(
+        "kv_fp8",
+        held < full,
+        f"{held:.0f} bytes of KV per token instead of {full}",
+        {"kv_bytes_per_token": held, "kv_bytes_per_token_full": full},
+    )
 
 
 def _with_bytes(evidence: Evidence, state: EvidenceState) -> Evidence:

@@ -1,13 +1,25 @@
-"""8-bit floats in the KV cache: arguments and evidence."""
+"""8-bit floats in the KV cache: arguments, evidence, and the codec of the in-process engine."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from ablate.engines.local.slots import SlotStore
+from ablate.plugins import Plugin
+from ablate.testing import check_cache, tiny_model
+from ablate_draft import Draft
 from ablate_kv_fp8 import DType, KvFp8
+from ablate_kv_fp8.codec import Float8
+from ablate_ngram import Ngram
+from ablate_prefix_cache import PrefixCache
 from tests.engines.serving import arguments, conflicts, state
+from tests.local.serving import open_session, serve
+
+PROMPTS = [f"the very same long beginning of every prompt, and number {i}" for i in range(8)]
 
 
 @pytest.mark.parametrize(
@@ -64,3 +76,40 @@ def test_an_unknown_type() -> None:
         ValueError, match="dtype must be one of fp8, fp8_e4m3, fp8_e5m2, not 'int8'"
     ):
         KvFp8("int8")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "largest", "error"), [("fp8", 448, 2**-4), ("fp8_e5m2", 57344, 2**-3)]
+)
+@pytest.mark.parametrize("computed", [torch.float32, torch.bfloat16])
+def test_numbers_are_rounded_and_what_is_too_large_becomes_the_largest(
+    dtype: str, largest: float, error: float, computed: torch.dtype
+) -> None:
+    codec = Float8(dtype)
+    x = torch.cat([torch.linspace(0.1, 1.0, 50), torch.tensor([300.0])]).to(computed)
+    back = codec.decode(codec.encode(x), computed)
+    assert ((back - x).abs() <= error * x).all()
+    beyond = torch.tensor([largest * 1.01, -1e30, torch.inf], dtype=computed)
+    assert codec.decode(codec.encode(beyond), computed).tolist() == [largest, -largest, largest]
+
+
+def test_the_store_holds_what_it_is_given() -> None:
+    check_cache(lambda model, limits: SlotStore(model, limits, Float8("fp8_e5m2")))
+
+
+@pytest.mark.parametrize("more", ["prefix_cache", "ngram", "draft"])
+def test_others_change_nothing_beside_it(tmp_path: Path, more: str) -> None:
+    path = tiny_model(tmp_path)
+    others: dict[str, Plugin] = {
+        "prefix_cache": PrefixCache(block_size=8),
+        "ngram": Ngram(k=3, min_n=1),
+        "draft": Draft(str(path), k=3),
+    }
+    alone = open_session(path, plugins={"kv_fp8": KvFp8()})
+    both = open_session(path, plugins={"kv_fp8": KvFp8(), more: others[more]})
+    full = open_session(path)
+    assert serve(both, PROMPTS).texts() == serve(alone, PROMPTS).texts()
+    assert serve(alone, PROMPTS).texts() != serve(full, PROMPTS).texts()
+    shown = both._context.plugins.evidence(both.evidence_state("measured"))
+    assert [proof.applied for proof in shown] == [True, True]
+    assert shown[0].detail == "128 bytes of KV per token instead of 512"

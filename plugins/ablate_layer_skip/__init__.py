@@ -54,9 +54,9 @@ class LayerSkip(Plugin):
         from ablate.engines.local.step import VerifyingStep
         from ablate_layer_skip.view import shallow
 
-        drafter = shallow(model, self._kept)
-        proposer = DraftModel(drafter, cache, sampler, self.k)
-        return VerifyingStep(ModelRunner(model, cache), sampler, proposer)
+        runner = ModelRunner(model, cache)  # first: what it packs, the drafter shares
+        proposer = DraftModel(shallow(model, self._kept), cache, sampler, self.k)
+        return VerifyingStep(runner, sampler, proposer)
 
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:

@@ -46,13 +46,14 @@ def _with(module: Any, config: Any, **children: nn.Module) -> Any:
 
 def _renumbered(module: nn.Module, number: int) -> Any:
     """A layer, new as far down as modules that know its number."""
-    new = _copy(module)
+    new: Any = _copy(module)
     if hasattr(new, "layer_idx"):
         new.layer_idx = number
     for name, child in module.named_children():
         if any(hasattr(part, "layer_idx") for part in child.modules()):
             new._modules[name] = _renumbered(child, number)
-    return new
+    made: nn.Module = new
+    return made
 
 
 def _copy(module: Any) -> Any:

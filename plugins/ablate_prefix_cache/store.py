@@ -98,6 +98,10 @@ class PrefixStore(KVStore):
             self._forget_computing(key, seq_id)
         self._inner.free(seq_id)
 
+    def reset(self) -> None:
+        self._index = BlockIndex()
+        self._inner.reset()
+
     def length(self, seq_id: int) -> int:
         return self._inner.length(seq_id)
 
@@ -113,6 +117,16 @@ class PrefixStore(KVStore):
 
     def positions(self, group: Group) -> Tensor | None:
         return self._inner.positions(group)
+
+    def layer_positions(self, layer: int, group: Group) -> Tensor | None:
+        return self._inner.layer_positions(layer, group)
+
+    @property
+    def observes(self) -> bool:
+        return self._inner.observes
+
+    def observe(self, layer: int, group: Group, weights: Tensor) -> None:
+        self._inner.observe(layer, group, weights)
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
         self._inner.append(layer, key, value)

@@ -31,6 +31,7 @@ def tokens(codebook: Codebook, text: str) -> list[int]:
         ("<think>\n", "1 + 1 = 2\n</think>\n2", "2"),
         ("", "<think>\n1 + 1", None),
         ("<think>\n", "1 + 1", None),
+        ("<think>\n\n</think>\n\n", "2", "2"),  # a template that rules thinking out
         ("", "<think></think>\n", None),
         ("", "<think>a</think>b<think>c</think> d", "d"),
     ],

@@ -17,7 +17,7 @@ from ablate_draft import Draft
 from ablate_kv_int8 import KvInt8
 from ablate_kv_int8.codec import Int8
 from ablate_prefix_cache import PrefixCache
-from ablate_shortest_first import ShortestFirst
+from ablate_schedulers import ShortestFirst
 from tests.local.serving import generated, open_session, prompts_of_many_lengths, serve
 
 PROMPTS = prompts_of_many_lengths(16)

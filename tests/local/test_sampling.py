@@ -98,9 +98,10 @@ def drafters(checkpoint: Make, near: Make) -> Mapping[str, dict[str, Plugin]]:
 
 
 WARM, NUCLEUS = (0.5, 1.0, 3), (1.0, 0.5, 4)  # temperature, top-p, tokens
+WIDER = (1.0, 0.8, 3)  # of two models that have little in common, some tokens are in both nuclei
 SLOW = [("plain", WARM), ("other draft", WARM), ("ngram", WARM)]
 CASES = [
-    *(("near draft", WARM), ("near draft", NUCLEUS), ("other draft", NUCLEUS)),
+    *(("near draft", WARM), ("near draft", NUCLEUS), ("other draft", WIDER)),
     *(("ngram", NUCLEUS), ("plain", NUCLEUS)),
     *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW),
 ]

@@ -65,15 +65,17 @@ class Watched:
         concurrency: int = 32,
         **options: Any,
     ) -> None:
-        if budget is not None:
-            options["kv_cache_gib"] = budget * token_bytes(path) / GIB
         self._watching = Watching()
+        room: dict[str, Any] = {}
+        if budget is not None:
+            room["kv_cache_gib"] = budget * token_bytes(path) / GIB
         self.session: LocalSession = open_session(
             path,
             plugins={"watching": self._watching, **(plugins or {})},
             sampling=sampling or Sampling(max_tokens=NEW_TOKENS),
             concurrency=concurrency,
             **options,
+            **room,
         )
         self._concurrency = concurrency
 

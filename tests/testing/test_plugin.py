@@ -15,8 +15,10 @@ from tests.testing import liars
 
 TinyModel = Callable[..., Path]
 
-IN_PROCESS = ("kv_int8", "ngram", "prefix_cache", "shortest_first", "rtn")
-ARGUMENTS = ("chunked_prefill", "compile", "eagle3", "kv_fp8", "max_num_seqs", "mtp", "parallel")
+STORES = ("h2o", "kivi", "kv_fp8", "kv_int8", "kv_window")
+SCHEDULERS = ("fcfs", "length_aware", "longest_first", "priority", "shortest_first")
+IN_PROCESS = (*STORES, *SCHEDULERS, "budget_forcing", "ngram", "prefix_cache", "rtn")
+ARGUMENTS = ("chunked_prefill", "compile", "eagle3", "max_num_seqs", "mtp", "parallel")
 
 
 @pytest.fixture(scope="module")

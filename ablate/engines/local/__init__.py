@@ -16,7 +16,9 @@ class LocalEngine(Engine):
     ``device``: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` … ``threads``: torch's threads (None: all
     cores). ``max_num_seqs``: sequences decoded together. ``max_num_batched_tokens``: tokens of one
     step. ``max_model_len``: None is the model's own. ``kv_cache_gib``: GiB that keys
-    and values may take, those of a draft model and of cached prefixes included.
+    and values may take, those of a draft model and of cached prefixes included. ``pack_output``: on
+    a CPU, hold an output layer that is the embedding as well a second time, in the form in which
+    it is fastest.
     """
 
     device: str = "auto"
@@ -25,6 +27,7 @@ class LocalEngine(Engine):
     max_num_batched_tokens: int = 512
     max_model_len: int | None = None
     kv_cache_gib: float = 1.0
+    pack_output: bool = False
 
     calls: ClassVar[frozenset[str]] = frozenset(
         {"ablate_load_model", "ablate_setup_cache", "ablate_decode_step", "ablate_schedule"}

@@ -10,11 +10,12 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
-from ablate.engines.local.batch import Batch
+from ablate.engines.local.batch import Batch, Group
 from ablate.engines.local.interfaces import KVStore
 from ablate.errors import TrialError
 
 NAME = "ablate"
+FEW_QUERIES = 32
 _UNSUPPORTED = ("softcap", "s_aux")
 
 
@@ -24,7 +25,20 @@ class PackedStep:
     def __init__(self, batch: Batch, cache: KVStore) -> None:
         self.batch = batch
         self.cache = cache
-        self.positions = [cache.positions(group) for group in batch.groups]
+        self._positions = [cache.positions(group) for group in batch.groups]
+
+    def mask(
+        self, layer: int, group: Group, fold: int, window: int | None, dtype: torch.dtype
+    ) -> Tensor | None:
+        """Which entries each new token does not see, as ``Group.mask`` has it; None: none."""
+        own = self.cache.layer_positions(layer, group)
+        if own is not None:
+            return group.layer_mask(fold, window, dtype, own)
+        seen = self._positions[group.index]
+        near = window is None or window >= group.length
+        if seen is None and near and group.sees_all:
+            return None
+        return group.mask(fold, window, dtype, seen)
 
 
 def attend(
@@ -38,7 +52,7 @@ def attend(
     sliding_window: int | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Write the step's keys and values, and attend over all that the store holds.
+    """Attention as transformers' layers call it.
 
     ``query`` is ``[1, H, N, D]``, ``key`` and ``value`` ``[1, G, N, D]``; returns ``[1, N, H, D]``.
     """
@@ -47,31 +61,91 @@ def attend(
     refused = [name for name in _UNSUPPORTED if kwargs.get(name) is not None]
     if refused:
         raise TrialError(f"engine 'local' does not support attention with {', '.join(refused)}")
-    cache = ablate_step.cache
     layer: int = module.layer_idx  # type: ignore[assignment]
-    cache.append(layer, key[0].transpose(0, 1), value[0].transpose(0, 1))
-    heads, kv_heads, size = query.shape[1], key.shape[1], query.shape[3]
+    q, k, v = (t[0].transpose(0, 1) for t in (query, key, value))
+    out = attend_rows(ablate_step, layer, q, k, v, scaling, sliding_window)
+    return out.view(1, query.shape[2], query.shape[1], -1), None
+
+
+def attend_rows(
+    step: PackedStep,
+    layer: int,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scaling: float | None,
+    window: int | None,
+) -> Tensor:
+    """Write the step's keys and values, and attend over all that the store holds.
+
+    ``query`` is ``[N, H, D]``, ``key`` and ``value`` ``[N, G, D]``; returns ``[N, H * D]``.
+    """
+    cache = step.cache
+    cache.append(layer, key, value)
+    heads, kv_heads, size = query.shape[1], key.shape[1], query.shape[2]
     fold = heads // kv_heads
-    packed = query[0].transpose(0, 1)
     out = []
-    for group in ablate_step.batch.groups:
+    for group in step.batch.groups:
         rows, q = group.rows, group.q
-        mine = packed[group.offset : group.offset + rows * q]
+        mine = query[group.offset : group.offset + rows * q]
         # the query heads that share a KV head become more queries of it: no repeated keys
-        folded = mine.view(rows, q, kv_heads, fold, size).permute(0, 2, 3, 1, 4)
+        if q > 1:
+            mine = mine.reshape(rows, q, kv_heads, fold, size).permute(0, 2, 3, 1, 4)
         keys, values = cache.read(layer, group)
-        attended = scaled_dot_product_attention(
-            folded.reshape(rows, kv_heads, fold * q, size),
-            keys,
-            values,
-            attn_mask=group.mask(
-                fold, sliding_window, query.dtype, ablate_step.positions[group.index]
-            ),
-            scale=scaling,
-        )
-        unfolded = attended.view(rows, kv_heads, fold, q, size).permute(0, 3, 1, 2, 4)
-        out.append(unfolded.reshape(rows * q, heads, size))
-    return (out[0] if len(out) == 1 else torch.cat(out))[None], None
+        mask = step.mask(layer, group, fold, window, query.dtype)
+        mine = mine.reshape(rows, kv_heads, fold * q, size)
+        if cache.observes:
+            attended, weights = _written_out(mine, keys, values, mask, scaling)
+            cache.observe(layer, group, weights.view(rows, kv_heads, fold, q, -1).sum(2))
+        else:
+            attended = _attention(mine, keys, values, mask, scaling)
+        if q > 1:
+            attended = attended.view(rows, kv_heads, fold, q, size).permute(0, 3, 1, 2, 4)
+        out.append(attended.reshape(rows * q, heads * size))
+    return out[0] if len(out) == 1 else torch.cat(out)
+
+
+def _attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float | None
+) -> Tensor:
+    """``[R, G, f, D]`` of queries ``[R, G, f, D]`` over keys and values ``[R, G, L, D]``."""
+    few = q.shape[2] <= FEW_QUERIES
+    if few and q.dtype == torch.bfloat16 and q.device.type == "cpu":
+        return _few_queries(q, k, v, mask, scaling)
+    return scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
+
+
+def _few_queries(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float | None
+) -> Tensor:
+    """The same by two batched products, with the softmax in float32.
+
+    torch's kernel makes two small products for every row and head, whose start costs more than
+    they do. oneDNN takes what is dense: a copy is cheaper than what it does with the rest.
+    """
+    rows, heads, f, size = q.shape
+    scale = size**-0.5 if scaling is None else scaling
+    keys, values = (t.contiguous().view(rows * heads, -1, size) for t in (k, v))
+    queries = q.reshape(rows * heads, f, size)
+    if mask is None:
+        scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
+    else:
+        hidden = mask.expand(-1, heads, -1, -1).reshape(rows * heads, f, -1)
+        scores = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=scale)
+    weights = torch.softmax(scores, -1, dtype=torch.float32).to(q.dtype)
+    return torch.bmm(weights, values).view(rows, heads, f, size)
+
+
+def _written_out(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, scaling: float | None
+) -> tuple[Tensor, Tensor]:
+    """Attention with its weights, in float32."""
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = torch.matmul(query * scale, keys.transpose(2, 3))
+    if mask is not None:
+        scores = scores + mask
+    weights = scores.softmax(-1, dtype=torch.float32)
+    return torch.matmul(weights.to(values.dtype), values), weights
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:

@@ -52,6 +52,11 @@ class Group:
         starts = torch.tensor([s.start for s in self.spans], device=self.device)
         return starts[:, None] + torch.arange(self.q, device=self.device)
 
+    @cached_property
+    def sees_all(self) -> bool:
+        """Whether no entry of any row comes after what the row brings."""
+        return self.q == 1 and len({s.start for s in self.spans}) == 1
+
     def mask(
         self,
         fold: int,
@@ -66,22 +71,22 @@ class Group:
         """
         key = (fold, window, dtype)
         if key not in self._masks:
-            self._masks[key] = self._build_mask(fold, window, dtype, positions)
+            every = torch.arange(self.length, device=self.device)[None, None]
+            seen = every if positions is None else positions
+            self._masks[key] = self.layer_mask(fold, window, dtype, seen[:, None])
         return self._masks[key]
 
-    def _build_mask(
-        self, fold: int, window: int | None, dtype: torch.dtype, positions: Tensor | None
+    def layer_mask(
+        self, fold: int, window: int | None, dtype: torch.dtype, positions: Tensor
     ) -> Tensor:
-        every = torch.arange(self.length, device=self.device)
-        behind = self.queries[:, :, None] - (every if positions is None else positions)
-        hidden = behind < 0
-        if positions is not None:
-            hidden |= positions < 0
+        """The same of entries at ``positions``, ``[R or 1, G or 1, q or 1, L]``, built anew."""
+        behind = self.queries[:, None, :, None] - positions
+        hidden = (behind < 0) | (positions < 0)
         if window is not None:
             hidden |= behind >= window
         mask = torch.zeros(hidden.shape, dtype=dtype, device=self.device)
         mask.masked_fill_(hidden, float("-inf"))
-        return mask.repeat(1, fold, 1)[:, None]
+        return mask.repeat(1, 1, fold, 1)
 
 
 class Batch:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ablate.engines.local.batch import Span
 from ablate.engines.local.interfaces import Draft, KVStore, Proposer, Sampler, Seq
 from ablate.engines.local.runner import ModelRunner
-from ablate.engines.local.sampler import DRAFT
+from ablate.engines.local.sampler import DRAFT, most_likely
 from ablate.engines.local.slots import CacheShape, SlotStore
 from ablate.types import Limits
 
@@ -89,7 +89,7 @@ class DraftModel(Proposer):
             self._cache.commit(d.seq, d.end)
         probs: Tensor | None = None
         if self._sampler.greedy:
-            chosen = logits.argmax(-1).tolist()
+            chosen = most_likely(logits)
         else:
             probs = self._sampler.probs(logits)
             uniforms = [self._sampler.uniform(d.seq.request.seed, d.end, DRAFT) for d in drafts]

@@ -28,7 +28,8 @@ class Seq:
     """A request while it is served. ``tokens`` is the prompt followed by the output so far.
 
     ``computed``: how many of its tokens have their keys and values in the store. ``cached_tokens``:
-    prompt tokens that were found in a prefix cache at first admission.
+    prompt tokens that were found in a prefix cache at first admission. ``preemptions``: how often
+    it was put back into the queue.
     """
 
     id: int
@@ -40,6 +41,7 @@ class Seq:
     dispatched: float
     computed: int = 0
     cached_tokens: int = 0
+    preemptions: int = 0
     token_times: list[float] = field(default_factory=list)
 
     @property
@@ -67,7 +69,9 @@ class KVStore(ABC):
     A step is ``begin(batch)``, then for every layer ``append`` and ``read`` for each group, then
     ``commit`` for each sequence: tokens written beyond the committed length are rolled back.
 
-    A store that drops tokens says so in ``holds``, and in ``positions`` what ``read`` gives.
+    A store that drops tokens says so in ``holds``, and in ``positions`` what ``read`` gives. One
+    that drops others for each layer and head says that in ``layer_positions``, and one that needs
+    to know what attention looks at is told in ``observe``. Who wraps a store passes all of it on.
     """
 
     _aside: float = 0.0
@@ -139,14 +143,16 @@ class KVStore(ABC):
     def free(self, seq_id: int) -> None:
         """Forget a sequence."""
 
+    def reset(self) -> None:
+        """Forget what is kept of sequences that have ended, so that one run helps no other."""
+        return
+
     @abstractmethod
     def length(self, seq_id: int) -> int:
         """Committed tokens of a sequence."""
 
     def holds(self, length: int) -> int:
-        """How many tokens are held of a sequence of ``length``, which is what it takes of the
-        capacity.
-        """
+        """How many tokens are held of a sequence of ``length``."""
         return length
 
     def order(self, seq_id: int) -> int:
@@ -178,6 +184,27 @@ class KVStore(ABC):
         Entries at and beyond a row's own length, and those that ``positions`` hides, are undefined
         but finite; attention masks them.
         """
+
+    def layer_positions(self, layer: int, group: Group) -> Tensor | None:
+        """``positions`` of a store that holds other tokens for each layer and key/value head.
+
+        ``[R, G, q, L]``, or ``[R, G, 1, L]`` where all new tokens see the same. Asked after the
+        layer's ``append``. None: ``positions`` is true of this layer.
+        """
+        return None
+
+    @property
+    def observes(self) -> bool:
+        """Whether ``observe`` is to be called, for which attention gives up its fast kernels."""
+        return False
+
+    def observe(self, layer: int, group: Group, weights: Tensor) -> None:
+        """What a layer's attention looked at: ``weights`` ``[R, G, q, L]`` (float32) of each new
+        token on each entry that ``read`` gave, summed over the query heads of a key/value head.
+
+        Called after the layer's ``read`` of the group.
+        """
+        raise NotImplementedError(f"{type(self).__name__} observes nothing")
 
     @abstractmethod
     def commit(self, seq: Seq, length: int) -> None:
@@ -257,7 +284,7 @@ class DecodeStep(Companion, ABC):
         """New tokens of each chunk's sequence: none for a chunk that does not complete.
 
         Leaves ``seq.computed`` and the store committed as if all returned tokens but the last had
-        been computed.
+        been computed, or fewer: the rest is scheduled again, as the sequence's next chunk.
         """
 
     @property

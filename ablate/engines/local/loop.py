@@ -79,6 +79,7 @@ class Loop:
     def _advance(self) -> None:
         chunks = self._parts.scheduler.schedule()
         for preempted in self._parts.scheduler.take_preempted():
+            preempted.preemptions += 1
             self._parts.step.release(preempted.id)
         if not chunks:
             raise RuntimeError("the scheduler has requests and schedules none of them")
@@ -150,6 +151,7 @@ def completion(seq: Seq, now: float, reason: FinishReason, codebook: Codebook) -
         finished=now,
         finish_reason=reason,
         cached_tokens=seq.cached_tokens,
+        preemptions=seq.preemptions,
         stop=seq.request.problem.stop,
     )
 

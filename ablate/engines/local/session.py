@@ -11,6 +11,7 @@ import torch
 from ablate.engines.base import EngineContext, Session
 from ablate.engines.local import LocalEngine
 from ablate.engines.local.clock import Clock, WallClock
+from ablate.engines.local.fused import pack_output
 from ablate.engines.local.interfaces import DecodeStep, KVStore, Sampler
 from ablate.engines.local.loading import load_model, resolve_device
 from ablate.engines.local.loop import Loop, Parts, counters
@@ -54,22 +55,27 @@ class LocalSession(Session):
         self.model = plugins.component(
             "ablate_load_model", load_model, model=context.model, device=self._device
         )
+        if options.pack_output:
+            pack_output(self.model)
         self._limits = self._make_limits(options)
         cache = plugins.component(
             "ablate_setup_cache", default_cache, model=self.model, limits=self._limits
         )
-        sampler = SeededSampler(context.sampling)
+        codebook = Codebook(context.model, self.model.generation_config)
         step = plugins.component(
-            "ablate_decode_step", default_step, model=self.model, cache=cache, sampler=sampler
+            "ablate_decode_step",
+            default_step,
+            model=self.model,
+            cache=cache,
+            sampler=SeededSampler(context.sampling),
+            codebook=codebook,
         )
         cache.set_aside(step.kv_bytes_per_token)
         limits = replace(self._limits, num_lookahead_tokens=step.lookahead)
         scheduler = plugins.component(
             "ablate_schedule", default_scheduler, cache=cache, limits=limits
         )
-        self._parts = Parts(
-            cache, step, scheduler, Codebook(context.model, self.model.generation_config)
-        )
+        self._parts = Parts(cache, step, scheduler, codebook)
         self._next_id = 0
         self._counted: Mapping[str, float] = {}
 
@@ -106,6 +112,7 @@ class LocalSession(Session):
         asked = [request.problem for request in load.requests]
         prompts = [self._parts.codebook.prompt(problem) for problem in asked]
         self._check_lengths(asked, prompts)
+        self._parts.cache.reset()
         before = counters(self._parts)
         loop = Loop(self._parts, self._clock, self._context.sampling, on_completion, on_usage)
         loop.run(load, prompts, self._next_id)
@@ -125,8 +132,9 @@ class LocalSession(Session):
         cache, most = self._parts.cache, longest.tokens + self._parts.step.lookahead
         if not cache.fits([most]):
             raise TrialError(
-                f"one request may need {cache.holds(most)} tokens of KV cache and "
-                f"{cache.room_tokens} fit; raise engine.local.kv_cache_gib",
+                f"a request of {most} tokens does not fit into the KV cache of "
+                f"{self._limits.kv_cache_memory_bytes / GIB:.2g} GiB; raise "
+                "engine.local.kv_cache_gib",
                 "out_of_memory",
             )
 

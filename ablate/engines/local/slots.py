@@ -1,8 +1,9 @@
 """The standard KV store: one slot of contiguous memory per admitted sequence.
 
 Running sequences always fill the first slots (the last moves into a hole), so that a decode step
-reads plain slices. The memory doubles along slots and positions when a step needs more. What is
-stored is a codec's business: full precision here, quantized in plugins.
+reads plain slices. When a step needs more memory, it grows by a few slots and positions: every step
+reads all of it, so that a copy now and then costs little. What is stored is a codec's business:
+full precision here, quantized in plugins.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from torch import Tensor
 from ablate.engines.local.batch import Batch, Group
 from ablate.engines.local.interfaces import Block, KVStore, Seq
 from ablate.types import Limits
+
+SLOTS, POSITIONS = 4, 64  # by which memory grows
 
 
 @dataclass(frozen=True)
@@ -168,8 +171,25 @@ class SlotStore(KVStore):
             for plane, part in zip(planes, self.codec.encode(new), strict=True):
                 plane[layer][slots, :, positions] = part
 
+    def positions(self, group: Group) -> Tensor | None:
+        width = self._width(group)
+        if width == group.length:
+            return None
+        return torch.arange(width, device=self.shape.device).view(1, 1, -1)
+
+    def _width(self, group: Group) -> int:
+        """How many positions ``read`` gives.
+
+        Products of bfloat16 on a CPU are compiled for every new shape, and copy what is not dense:
+        both cost more than a few keys more, up to the next multiple, or to all there are.
+        """
+        have, need, shape = self._keys[0].shape[3], group.length, self.shape
+        if shape.dtype != torch.bfloat16 or shape.device.type != "cpu":
+            return need
+        return min(have, -(-need // POSITIONS) * POSITIONS)
+
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
-        rows, length = self._rows[group.index], group.length
+        rows, length = self._rows[group.index], self._width(group)
         keys = tuple(p[layer][rows, :, :length] for p in self._keys)
         values = tuple(p[layer][rows, :, :length] for p in self._values)
         dtype = self.shape.dtype
@@ -215,19 +235,18 @@ class SlotStore(KVStore):
                 planes[i] = self._resized(old, slots, positions)
 
     def _grown(self, slots: int, positions: int) -> tuple[int, int]:
-        """Twice the memory, to spare copies; an eighth more where that were over half the room."""
+        """Some more than needed, to spare copies; near the end of the room, less."""
         limits, room = self._limits, self.room_tokens
         longest = limits.max_model_len + limits.num_lookahead_tokens
         have_slots, have_positions = self._keys[0].shape[1], self._keys[0].shape[3]
-        more_slots = _doubled(have_slots, slots, limits.max_num_seqs)
-        more_positions = _doubled(have_positions, positions, longest)
+        more_slots = more(have_slots, slots, SLOTS, limits.max_num_seqs)
+        more_positions = more(have_positions, positions, POSITIONS, longest)
         if more_slots * more_positions <= room // 2:
             return more_slots, more_positions
         more_slots = min(more_slots, slots + slots // 8)
         if more_slots * positions > room:
             more_slots = slots
-        spare = min(positions + positions // 8, longest, room // more_slots)
-        return more_slots, max(positions, spare)
+        return more_slots, max(positions, min(positions + POSITIONS, longest, room // more_slots))
 
     def _resized(self, old: Tensor, slots: int, positions: int) -> Tensor:
         new = self._empty(slots, positions, old.shape[4], old.dtype)
@@ -236,6 +255,6 @@ class SlotStore(KVStore):
         return new
 
 
-def _doubled(have: int, need: int, most: int) -> int:
-    """At least ``need``; doubled to spare copies, but not beyond ``most`` unless needed."""
-    return have if need <= have else max(need, min(max(2 * have, 16), most))
+def more(have: int, need: int, step: int, most: int) -> int:
+    """``have`` where that is enough; else ``need`` up to a multiple, but not beyond ``most``."""
+    return have if need <= have else max(need, min(-(-need // step) * step, most))

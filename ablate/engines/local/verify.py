@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ablate.engines.local.interfaces import Draft, Sampler, Seq
-from ablate.engines.local.sampler import ACCEPT, SAMPLE
+from ablate.engines.local.sampler import ACCEPT, SAMPLE, most_likely
 
 
 def verify(
@@ -25,7 +25,7 @@ def verify(
     ``[sum(len(draft) + 1), V]``.
     """
     if sampler.greedy:
-        return _greedy(logits.argmax(-1).tolist(), drafts)
+        return _greedy(most_likely(logits), drafts)
     probs = sampler.probs(logits)
     if not any(d.tokens for d in drafts):
         return _sample_all(probs, seqs, sampler)

@@ -30,9 +30,9 @@ _TITLES = {
 }
 AID = (
     "The tail: the end of a trial in which, for good, fewer than a quarter of the peak number of "
-    "requests are under way. Tokens not served: what the rate before it would have made. Why: what "
-    "explains most of a straggler's excess over the median request; who came last is not slower "
-    "than that. Means over blocks; requests of all blocks."
+    "requests are being served. Tokens not served: what the rate before it would have made. Why: "
+    "what explains most of a straggler's excess over the median request; who came last is not "
+    "slower than that. Means over blocks; requests of all blocks."
 )
 
 
@@ -84,5 +84,5 @@ def late_line(results: Mapping[str, Any]) -> list[str]:
     late = words.quantity("tail_requests", worst["tail_requests"])
     return [
         f"{worst['arm']}: for {words.percent(worst['tail_share'])} of a trial's time only its "
-        f"stragglers are under way, {late} at the start ({why}); report.md has every arm."
+        f"stragglers are being served, {late} at the start ({why}); report.md has every arm."
     ]

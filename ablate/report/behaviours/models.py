@@ -48,15 +48,19 @@ def _model(arm: ArmData) -> str | None:
 def _standing(change: Mapping[str, Any], margin: float) -> Entry:
     """A contrast (arm minus baseline) turned round."""
     value, low, high = (None if change[k] is None else -change[k] for k in ("value", "high", "low"))
-    word: Standing = "open"
-    if low is not None and high is not None:
-        if low > 0 and not change.get("within_noise"):
-            word = "ahead"
-        elif high < 0 and not change.get("within_noise"):
-            word = "behind"
-        elif -margin <= low and high <= margin:
-            word = "equal"
+    word = standing_of(low, high, bool(change.get("within_noise")), margin)
     return {"value": value, "low": low, "high": high, "n": change["n"], "standing": word}
+
+
+def standing_of(
+    low: float | None, high: float | None, within_noise: bool, margin: float
+) -> Standing:
+    """What an interval of a difference says, held against noise and a margin."""
+    if low is None or high is None:
+        return "open"
+    if (low > 0 or high < 0) and not within_noise:
+        return "ahead" if low > 0 else "behind"
+    return "equal" if -margin <= low and high <= margin else "open"
 
 
 def models_sheet(results: Mapping[str, Any]) -> list[Sheet]:
@@ -73,11 +77,11 @@ def models_sheet(results: Mapping[str, Any]) -> list[Sheet]:
     return [Sheet("Model against model", (*domains, "all"), rows, AID)] if rows else []
 
 
-_MOODS: Mapping[str, Mood] = {"ahead": "better", "behind": "worse"}
+MOODS: Mapping[str, Mood] = {"ahead": "better", "behind": "worse"}
 
 
 def _cell(e: Mapping[str, Any]) -> Cell:
     if e["value"] is None:
         return EMPTY
     lines = (words.points(e["value"]), words.interval(e["low"], e["high"], signed=True))
-    return Cell((*lines, e["standing"]), _MOODS.get(e["standing"], "plain"))
+    return Cell((*lines, e["standing"]), MOODS.get(e["standing"], "plain"))

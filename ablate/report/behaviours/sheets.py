@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ablate.report import words
+from ablate.report.behaviours.budget_sheets import knee_sheet, series_sheets
 from ablate.report.behaviours.effort import effort_sheet
 from ablate.report.behaviours.late import late_sheet
 from ablate.report.behaviours.models import models_sheet
-from ablate.report.cells import EMPTY, Cell, Sheet
+from ablate.report.cells import Cell, Sheet
 
 Results = Mapping[str, Any]
 
@@ -63,16 +64,6 @@ COSTS_AID = (
     "recipe's price. Means over blocks."
 )
 LENGTH_AID = "Mean output tokens against the baseline [95 % interval over blocks]."
-BUDGET_AID = (
-    "The knee: the smallest token budget whose accuracy is within the margin of the best budget's. "
-    "In brackets: where 95 % of resamples over problems have it, and how many agree. Read from one "
-    "arm's answers, cut shorter, which is exact for those that ended within the smaller budget; "
-    "one that did not counts as not right."
-)
-SERIES_AID = (
-    "Arms that differ in their token budget alone. Cut off: answers that reached it. Overthinking: "
-    "the largest budget is surely less accurate than a smaller one (paired, adjusted)."
-)
 
 
 def behaviour_sheets(results: Results) -> list[Sheet]:
@@ -81,8 +72,8 @@ def behaviour_sheets(results: Results) -> list[Sheet]:
         *models_sheet(results),
         *late_sheet(results),
         *effort_sheet(results),
-        *_series_sheets(results),
-        *_knee_sheet(results),
+        *series_sheets(results),
+        *knee_sheet(results),
         *_length_sheet(results),
         *_metric_sheet(results, "Thinking", THINKING, THINKING_AID),
         *_metric_sheet(results, "KV cache over time", KV, KV_AID),
@@ -116,77 +107,3 @@ def _length_sheet(results: Results) -> list[Sheet]:
 
 def _length(ratio: Mapping[str, Any]) -> Cell:
     return Cell(words.change("mean_output_tokens", ratio))
-
-
-def _knee_sheet(results: Results) -> list[Sheet]:
-    """One row an arm, from its own answers cut shorter."""
-    cut = [e for e in results["behaviours"]["budgets"] if e["source"] == "cut"]
-    found = {(e["arms"][0], e["domain"]): e["knee"] for e in cut}
-    places = _places(cut)
-    rows = tuple(
-        (arm, tuple(_knee(found.get((arm, place))) for place in places))
-        for arm in dict.fromkeys(arm for arm, _ in found)
-    )
-    heads = tuple(place or "all" for place in places)
-    return [Sheet("Knee of the token budget", heads, rows, BUDGET_AID)] if rows else []
-
-
-def _places(entries: Iterable[Mapping[str, Any]]) -> list[str | None]:
-    return list(dict.fromkeys(e["domain"] for e in entries))
-
-
-def _knee(knee: Mapping[str, Any] | None) -> Cell:
-    if knee is None:
-        return EMPTY
-    between = f"[{knee['low']}, {knee['high']}]"
-    return Cell((f"{knee['budget']:,} tokens", f"{between} {100 * knee['sure']:.0f} %"))
-
-
-def _series_sheets(results: Results) -> list[Sheet]:
-    """A table for every set of arms that differ in their budget alone, one row a budget."""
-    entries = [e for e in results["behaviours"]["budgets"] if e["source"] == "arms"]
-    names = list(dict.fromkeys(tuple(e["arms"]) for e in entries))
-    sheets = []
-    for number, arms in enumerate(names, 1):
-        own = [e for e in entries if tuple(e["arms"]) == arms]
-        title = "Token budget" if len(names) == 1 else f"Token budget {number}"
-        sheets.append(Sheet(title, _series_heads(own), _series_rows(own), SERIES_AID))
-    return sheets
-
-
-def _series_heads(entries: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    return (*(e["domain"] or "all" for e in entries), "Cut off", "Tokens an answer", "Running time")
-
-
-def _series_rows(entries: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, tuple[Cell, ...]], ...]:
-    whole = entries[0]
-    rows = []
-    for place, point in enumerate(whole["points"]):
-        cells = [_accuracy(e["points"][place]["accuracy"]) for e in entries]
-        seconds = point["seconds"]
-        cells += [
-            Cell((words.percent(point["cut_off"]),)),
-            Cell((words.digits(point["tokens"]),)),
-            EMPTY if seconds is None else Cell((f"{words.digits(seconds)} s",)),
-        ]
-        rows.append((f"{point['budget']:,} tokens: {point['arm']}", tuple(cells)))
-    rows.append(("knee", (*(_knee(e["knee"]) for e in entries), *[Cell(("",))] * 3)))
-    rows.append(("overthinking", (*(_overthinking(e) for e in entries), *[Cell(("",))] * 3)))
-    return tuple(rows)
-
-
-def _accuracy(estimate: Mapping[str, Any]) -> Cell:
-    return Cell(
-        (
-            words.percent(estimate["value"]),
-            words.interval(estimate["low"], estimate["high"], signed=False),
-        )
-    )
-
-
-def _overthinking(entry: Mapping[str, Any]) -> Cell:
-    """The smaller budget that did best against the largest, with the adjusted p-value."""
-    worst = min(entry["largest_against"], key=lambda c: float(c["value"]))
-    word = "shown" if entry["overthinking"] else "not shown"
-    against = f"{words.points(worst['value'])} against {worst['budget']:,}"
-    return Cell((word, against, f"p {words.p_value(worst['p_holm'])}"))

@@ -13,8 +13,9 @@ from ablate.report.html.chart import Chart, Figure, figure, label, one_menu, rat
 from ablate.report.html.palette import Style
 
 EFFICIENCY: Mapping[str, str] = {
-    "output_throughput": "Throughput (tokens per second)",
-    "request_throughput": "Requests per second",
+    "output_throughput": "Output throughput (tokens per second)",
+    "request_throughput": "Request throughput (requests per second)",
+    "max_request_rate": "Highest rate under the bounds (requests per second)",
     "running_time": "Running time",
     "mean_e2el_ms": "Time to the whole answer",
     "mean_ttft_ms": "Time to the first token",

@@ -13,7 +13,7 @@ from ablate.report.cells import Sheet
 
 Results = Mapping[str, Any]
 _GLANCE = {
-    "output_throughput": "Throughput",
+    "output_throughput": "Output throughput",
     "mean_e2el_ms": "Whole answer",
     "mean_ttfvt_ms": "First visible token",
     "weight_bytes": "Weights",

@@ -23,11 +23,11 @@ def timelines(views: Sequence[ArmView]) -> Chart | None:
 
 
 def _figure(view: ArmView, line: Timeline) -> Figure:
-    tail = find_tail(line.arrival, line.finished)
-    steady = steady_of(line.arrival, tail)
+    first, visible = _ends(line)
+    tail, backlog = find_tail(first, line.finished), find_tail(line.arrival, line.finished)
+    steady = steady_of(line.arrival, backlog)
     kept = _kept(tail.late)
     height = 190 + int(max(160, min(420, 5 * len(kept))))
-    first, visible = _ends(line)
     hover = _hover(line, kept)
     late = kept[tail.late[kept]]
     row = {int(number): place for place, number in enumerate(kept)}
@@ -36,7 +36,7 @@ def _figure(view: ArmView, line: Timeline) -> Figure:
         _bars(first[kept], visible[kept], view.style.colour, 0.45, hover),
         _bars(visible[kept], line.finished[kept], view.style.colour, 1.0, hover),
         _marks(rounded(line.finished[late], 6), [row[int(i)] for i in late]),
-        _under_way(tail, view.style.colour),
+        _under_way(backlog, view.style.colour),
     ]
     return figure(
         traces,
@@ -113,14 +113,14 @@ def _marks(x: list[float | None], y: list[int]) -> Figure:
     }
 
 
-def _under_way(tail: Tail, colour: str) -> Figure:
-    kept = extremes(tail.running, 150)
+def _under_way(backlog: Tail, colour: str) -> Figure:
+    kept = extremes(backlog.running, 150)
     return {
         "type": "scatter",
         "mode": "lines",
         "yaxis": "y2",
-        "x": rounded(tail.times[kept], 5),
-        "y": rounded(tail.running[kept]),
+        "x": rounded(backlog.times[kept], 5),
+        "y": rounded(backlog.running[kept]),
         "line": {"color": colour, "width": 1.5, "shape": "hv"},
         "fill": "tozeroy",
         "fillcolor": "var(--band)",
@@ -203,7 +203,7 @@ def _note(line: Timeline, tail: Tail, steady: Window | None, drawn: int) -> str:
         share = words.percent((end - tail.start) / end)
         note += (
             f"The last {int(tail.late.sum())} requests (triangles) keep the run going for {share} "
-            f"of its time, with fewer than a quarter of the peak of {tail.peak} under way. "
+            f"of its time, with fewer than a quarter of the peak of {tail.peak} being served. "
         )
     else:
         note += "No tail: the requests end together, or too few ran at once to tell. "

@@ -68,7 +68,7 @@ def claims(results: Mapping[str, Any]) -> list[Verdict]:
     """The recipe's claims and the claims of losslessness."""
     made = [Verdict(c["text"], c["status"], c["reason"], "", ()) for c in results["claims"]]
     lossless = [
-        Verdict(f"{e['arm']}: lossless", e["status"], e["reason"], "", ())
+        Verdict(f"{e['arm']} against {e['against']}: lossless", e["status"], e["reason"], "", ())
         for e in results["lossless"]
     ]
     return made + lossless

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from ablate.testing.cache import memory, probe
-from ablate.testing.cache.bench import SHAPES, Bench, MakeStore, StoreError, bench
+from ablate.testing.cache.bench import SHAPES, Bench, MakeStore, bench
+from ablate.testing.cache.view import StoreError
 from ablate.testing.cache.walk import Allowed, Walk
 from ablate.testing.findings import Finding, guarded, judged, said
 from ablate.testing.serving import one_thread

@@ -16,6 +16,7 @@ from torch import Tensor
 from ablate.engines.local.batch import Batch, Group, Span
 from ablate.engines.local.interfaces import KVStore, Seq
 from ablate.engines.local.slots import CacheShape
+from ablate.testing.cache.view import StoreError, attention, layer_view, shared_view, unfolded
 from ablate.testing.models import random_model
 from ablate.types import Limits, Problem, Request
 
@@ -31,10 +32,6 @@ SHAPES: Mapping[str, Mapping[str, int]] = {
     "qwen3": {"head_dim": 32},
     "mistral": {"num_key_value_heads": 1},
 }
-
-
-class StoreError(Exception):
-    """What a store did that a store may not do, as a sentence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,18 +78,6 @@ def sequence(seq_id: int, prompt: Sequence[int]) -> Seq:
     return Seq(seq_id, request, list(prompt), len(prompt), LONGEST, 0.0, 0.0)
 
 
-def unfolded(row: Tensor, view: Tensor) -> Tensor:
-    """A row's entries ``[2, G, entries, D]`` where they are in the sequence; 0 what none sees.
-
-    ``view``: the position of each entry as each new token sees it, ``[q, entries]``.
-    """
-    positions = view.amax(0)  # the same for all that see it
-    seen = (positions >= 0).nonzero().flatten()
-    whole = row.new_zeros((*row.shape[:2], int(positions.max()) + 1, row.shape[3]))
-    whole[:, :, positions[seen]] = row[:, :, seen]
-    return whole
-
-
 class Driven:
     """A store, the sequences in it, and how many of their tokens it is to hold."""
 
@@ -126,37 +111,35 @@ class Driven:
         spans = [Span(i, tokens, self.kept[i], keep=0) for i, tokens in new.items()]
         batch = Batch(spans, self.store.order, self.bench.computed.device)
         self.store.begin(batch)
-        seen = [self._seen(group) for group in batch.groups]
+        shared = [shared_view(self.store, group) for group in batch.groups]
         places = [(t, s.start + i) for s in batch.spans for i, t in enumerate(s.tokens)]
         tokens, positions = map(list, zip(*places, strict=True))
         read: dict[int, list[Tensor]] = {i: [] for i in new}
         for layer in range(self.bench.layers):
             keys, values = self.bench.computed[layer][:, tokens, positions]
             self.store.append(layer, keys, values)
-            for group, view in zip(batch.groups, seen, strict=True):
-                length = group.length if view is None else view.shape[2]
-                rows = self._checked(self.store.read(layer, group), len(group.spans), length)
-                for row, span in enumerate(group.spans):
-                    whole = rows[row] if view is None else unfolded(rows[row], view[row])
-                    read[span.seq_id].append(whole[:, :, : span.start + len(span.tokens)])
+            for group, view in zip(batch.groups, shared, strict=True):
+                whole = self._read(layer, group, view, keys)
+                for span, row in zip(group.spans, whole, strict=True):
+                    read[span.seq_id].append(row[:, :, : span.start + len(span.tokens)])
         return {i: torch.stack(layers) for i, layers in read.items()}
 
-    def _seen(self, group: Group) -> Tensor | None:
-        """What ``positions`` says, for each new token, if it has the form of that."""
-        view = self.store.positions(group)
+    def _read(self, layer: int, group: Group, view: Tensor | None, new: Tensor) -> list[Tensor]:
+        """What the rows of a group read, ``[2, G, L, D]`` each, in the order of the sequence.
+
+        ``new``: the step's keys; they ask for each other and for what is held.
+        """
+        own = layer_view(self.store, layer, group, new.shape[1])
+        view = view if own is None else own
+        length = group.length if view is None else view.shape[3]
+        rows = self._checked(self.store.read(layer, group), group.rows, length)
+        if self.store.observes:
+            mine = new[group.offset : group.offset + group.rows * group.q]
+            asked = mine.view(group.rows, group.q, *mine.shape[1:]).transpose(1, 2)
+            self.store.observe(layer, group, attention(asked, rows[:, 0], view, group))
         if view is None:
-            return None
-        queries = group.queries[:, :, None]
-        form = (view.dim(), view.shape[0], view.is_floating_point())
-        if form != (3, group.rows, False) or view.shape[1] not in (1, group.q):
-            raise StoreError(
-                f"positions() should give whole numbers of shape ({group.rows}, {group.q} or 1, "
-                f"entries), and gave {tuple(view.shape)} in {view.dtype}"
-            )
-        view = torch.where(view > queries, -1, view)
-        if not bool(((view == queries).sum(2) == 1).all()):
-            raise StoreError("positions() should let every new token see itself, once")
-        return view
+            return list(rows)
+        return [unfolded(row, seen) for row, seen in zip(rows, view, strict=True)]
 
     def _checked(self, read: tuple[Tensor, Tensor], rows: int, length: int) -> Tensor:
         """``[R, 2, G, L, D]`` of what a store returned, if it has the form of that."""

@@ -15,9 +15,9 @@ from ablate.testing.cache.bench import (
     Bench,
     Driven,
     MakeStore,
-    StoreError,
     sequence,
 )
+from ablate.testing.cache.view import StoreError
 from ablate.testing.findings import said
 
 NOISE = 1e-5

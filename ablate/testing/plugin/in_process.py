@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,35 @@ from ablate.testing.serving import (
     requests,
     serve,
 )
-from ablate.types import EvidenceState
+from ablate.thinking import THINK_OPEN
+from ablate.types import EvidenceState, Request
 
-ASKED = requests(PROMPTS)
+SHORT = 6  # tokens of the answers of one of the two domains
+
+
+def _varied(asked: Sequence[Request]) -> tuple[Request, ...]:
+    """Two domains, several difficulties, short and long answers, and some that think: what a plugin
+    may tell apart.
+    """
+    return tuple(
+        replace(
+            request,
+            problem=replace(
+                request.problem,
+                domain=("arithmetic", "logic")[i % 2],
+                prompt=request.problem.prompt + (THINK_OPEN if i % 4 == 2 else ""),
+                difficulty=float(i % 3),
+                max_tokens=SHORT if i % 2 else None,
+            ),
+        )
+        for i, request in enumerate(asked)
+    )
+
+
+ASKED = _varied(requests(PROMPTS))
 ALONE = ASKED[:6]  # one at a time takes long
 KINDS = {"cache": KVStore, "step": DecodeStep, "scheduler": Scheduler}
-ENGINE = LocalEngine(device="cpu")
+ENGINE = LocalEngine(device="cpu", max_num_seqs=CONCURRENCY - 1)  # so that some wait
 
 
 @dataclass(frozen=True)

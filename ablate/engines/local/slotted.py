@@ -1,0 +1,113 @@
+"""Slots for KV stores with memory of several kinds, and what of it fits into the budget."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from ablate.engines.local.interfaces import KVStore, Seq
+from ablate.engines.local.memory import Memory
+from ablate.engines.local.slots import POSITIONS, SLOTS, CacheShape, more
+from ablate.types import Limits
+
+
+class SlottedStore(KVStore):
+    """Running sequences fill the first slots: the last moves into a hole.
+
+    A derived store says what memory it has, and how much of each a sequence takes.
+    """
+
+    def __init__(self, model: Any, limits: Limits) -> None:
+        self.shape = CacheShape.of(model)
+        self.limits = limits
+        self._slot_of: dict[int, int] = {}
+        self._owner: list[int] = []
+        self._length: dict[int, int] = {}
+        self._reserved = (0, 0)  # slots and tokens of each
+
+    @property
+    @abstractmethod
+    def memories(self) -> Sequence[Memory]:
+        """All memory with a slot for each sequence."""
+
+    @abstractmethod
+    def entries(self, length: int) -> Sequence[int]:
+        """How many entries of each memory a sequence of ``length`` takes; a longer one no fewer."""
+
+    @property
+    def capacity_tokens(self) -> int:
+        return int(self.limits.kv_cache_memory_bytes // self.bytes_per_token)
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.holds(length) for length in self._length.values())
+
+    @property
+    def allocated_bytes(self) -> int:
+        return sum(memory.bytes for memory in self.memories)
+
+    @property
+    def _room_bytes(self) -> float:
+        return self.room_tokens * self.bytes_per_token
+
+    def _slot_bytes(self, length: int) -> int:
+        taken = zip(self.memories, self.entries(length), strict=True)
+        return sum(memory.entry_bytes * entries for memory, entries in taken)
+
+    def fits(self, lengths: Sequence[int]) -> bool:
+        """Every slot is as long as the longest; a drafter's, too, which holds all its tokens."""
+        longest = max(lengths, default=0)
+        drafted = len(lengths) * longest * self._aside
+        return (
+            len(lengths) * self._slot_bytes(longest) <= self._room_bytes
+            and drafted <= self.limits.kv_cache_memory_bytes - self._room_bytes
+        )
+
+    def add(self, seq: Seq) -> int:
+        self._slot_of[seq.id] = len(self._owner)
+        self._owner.append(seq.id)
+        self._length[seq.id] = 0
+        return 0
+
+    def free(self, seq_id: int) -> None:
+        hole = self._slot_of.pop(seq_id)
+        del self._length[seq_id]
+        mover = self._owner.pop()
+        last = len(self._owner)
+        if hole == last:
+            return
+        self._owner[hole] = mover
+        self._slot_of[mover] = hole
+        for memory in self.memories:
+            memory.move(last, hole)
+
+    def length(self, seq_id: int) -> int:
+        return self._length[seq_id]
+
+    def order(self, seq_id: int) -> int:
+        return self._slot_of[seq_id]
+
+    def reserve(self, length: int) -> None:
+        """Make room for all admitted sequences, of up to ``length`` tokens or as many as held."""
+        slots = len(self._owner)
+        if slots <= self._reserved[0] and length <= self._reserved[1]:
+            return
+        self._reserved = self._grown(slots, max([length, *self._length.values()]))
+        for memory, entries in zip(self.memories, self.entries(self._reserved[1]), strict=True):
+            memory.resize(self._reserved[0], entries)
+
+    def _grown(self, slots: int, length: int) -> tuple[int, int]:
+        """Some more than needed, to spare copies; near the end of the room, less."""
+        most = self.limits.max_model_len + self.limits.num_lookahead_tokens
+        more_slots = more(self._reserved[0], slots, SLOTS, self.limits.max_num_seqs)
+        more_tokens = more(self._reserved[1], length, POSITIONS, most)
+        room = self._room_bytes
+        if more_slots * self._slot_bytes(more_tokens) <= room / 2:
+            return more_slots, more_tokens
+        more_slots = min(more_slots, slots + slots // 8)
+        if more_slots * self._slot_bytes(length) > room:
+            more_slots = slots
+        more_tokens = max(length, min(length + POSITIONS, most))
+        fit = more_slots * self._slot_bytes(more_tokens) <= room
+        return more_slots, more_tokens if fit else length

@@ -1,0 +1,167 @@
+"""One way of decoding, in a process of its own, for ``benchmarks.local_speed``.
+
+``python -m benchmarks.contenders NAME MODEL DTYPE LOAD.json`` loads and warms up, prints ``ready``,
+serves the load once for every line it is sent, and answers each with the useful output tokens and
+the seconds it took. A load is ``{"prompts": [token ids], "lengths": [new tokens]}``: every answer
+has the length asked for, whatever the model would rather say.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DONE_WITHIN = 600.0  # s, of one load
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Prompts as token ids, and how many tokens each shall be continued by."""
+
+    prompts: list[list[int]]
+    lengths: list[int]
+
+    @classmethod
+    def read(cls, path: str) -> Asked:
+        return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+Serve = Callable[[Asked], Any]
+
+
+def transformers_model(path: str, dtype: str) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+    return model.eval()
+
+
+def generate(path: str, dtype: str) -> Serve:
+    """``generate()`` on one left-padded batch, which runs until the longest answer is done."""
+    import torch
+
+    model = transformers_model(path, dtype)
+
+    def serve(asked: Asked) -> None:
+        most = max(map(len, asked.prompts))
+        padded = [[0] * (most - len(p)) + p for p in asked.prompts]
+        mask = [[0] * (most - len(p)) + [1] * len(p) for p in asked.prompts]
+        new = max(asked.lengths)
+        with torch.inference_mode():
+            out = model.generate(
+                torch.tensor(padded), attention_mask=torch.tensor(mask), max_new_tokens=new,
+                min_new_tokens=new, do_sample=False, pad_token_id=0,
+            )  # fmt: skip
+        assert out.shape[1] == most + new  # noqa: S101
+
+    return serve
+
+
+def continuous_batching(path: str, dtype: str) -> Serve:
+    """Transformers' continuous batching."""
+    from transformers import GenerationConfig
+
+    model = transformers_model(path, dtype)
+    made: Any = GenerationConfig
+    config = made(do_sample=False, max_new_tokens=256, eos_token_id=-1)
+
+    def serve(asked: Asked) -> float:
+        with model.continuous_batching_context_manager(config, block=True, timeout=5) as manager:
+            began = time.perf_counter()
+            for ids, length in zip(asked.prompts, asked.lengths, strict=True):
+                manager.add_request(ids, max_new_tokens=length, eos_token_id=-1)
+            finished = [_result(manager) for _ in asked.prompts]
+            took = time.perf_counter() - began
+        lengths = sorted(len(result.generated_tokens) for result in finished)
+        assert lengths == sorted(asked.lengths)  # noqa: S101
+        return took
+
+    return serve
+
+
+def _result(manager: Any) -> Any:
+    deadline = time.perf_counter() + DONE_WITHIN
+    while time.perf_counter() < deadline:
+        result = manager.get_result(timeout=1)
+        if result is not None and result.is_finished():
+            return result
+    raise RuntimeError("continuous batching did not answer")
+
+
+def local(path: str, dtype: str) -> Serve:
+    """The engine ``local``."""
+    from ablate.engines.base import EngineContext
+    from ablate.engines.local import LocalEngine
+    from ablate.models import ModelConfig, resolve_model
+    from ablate.plugins import ArmPlugins
+    from ablate.types import Completion, Load, Problem, Request, Sampling
+
+    model = resolve_model(ModelConfig(path, dtype=dtype))
+    context = EngineContext(model, ArmPlugins({}), Sampling(max_tokens=256), 32)
+    # vLLM, too, packs an output layer that is the embedding as well, and holds both
+    session: Any = LocalEngine(pack_output=True).open(context)
+    codebook = session._parts.codebook  # what follows is no way to serve a model
+    codebook.stop_ids = frozenset()
+    codebook.prompt = lambda problem: problem.payload
+
+    def serve(asked: Asked) -> None:
+        requests = tuple(
+            Request(str(i), Problem(str(i), "", "", "", max_tokens=length, payload=ids), 0, 0)
+            for i, (ids, length) in enumerate(zip(asked.prompts, asked.lengths, strict=True))
+        )
+        done: list[Completion] = []
+        session.run(Load(requests, len(requests)), done.append, lambda _: None)
+        assert sum(c.output_tokens for c in done) == sum(asked.lengths)  # noqa: S101
+
+    return serve
+
+
+def vllm(path: str, dtype: str) -> Serve:
+    """vLLM's engine in this process, without compilation."""
+    from vllm import LLM, SamplingParams
+
+    engine = LLM(
+        path, dtype=dtype, enforce_eager=True, max_model_len=1024, max_num_seqs=32,
+        enable_prefix_caching=False, disable_log_stats=True,
+    )  # fmt: skip
+
+    def serve(asked: Asked) -> None:
+        prompts = [{"prompt_token_ids": ids} for ids in asked.prompts]
+        params = [
+            SamplingParams(temperature=0, ignore_eos=True, max_tokens=n, detokenize=False)
+            for n in asked.lengths
+        ]
+        out = engine.generate(prompts, params, use_tqdm=False)
+        assert [len(o.outputs[0].token_ids) for o in out] == asked.lengths  # noqa: S101
+
+    return serve
+
+
+CONTENDERS: Mapping[str, Callable[[str, str], Serve]] = {
+    "local": local,
+    "generate": generate,
+    "continuous batching": continuous_batching,
+    "vllm": vllm,
+}
+
+
+def main() -> None:
+    name, path, dtype, load = sys.argv[1:]
+    replies, sys.stdout = sys.stdout, sys.stderr  # libraries print, too
+    serve, asked = CONTENDERS[name](path, dtype), Asked.read(load)
+    serve(asked)
+    print("ready", file=replies, flush=True)
+    for _ in sys.stdin:
+        began = time.perf_counter()
+        own = serve(asked)
+        took = own if isinstance(own, float) else time.perf_counter() - began
+        print(json.dumps({"tokens": sum(asked.lengths), "seconds": took}), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""Output tokens per second of the engine ``local`` against other ways to decode the same model.
+
+``python -m benchmarks.local_speed --model SMOLLM2 [--vllm-python PY]``. Every contender is a
+process of its own (``benchmarks.contenders``); they have the same prompts and forced lengths, and
+take turns, so that each pair meets the same machine. Loads: ``batch``, 32 prompts with 16 to 256
+new tokens; ``one``, a single prompt with 128. Prints each ratio, their geometric mean and its 95 %
+interval. On two cores nothing else may run beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ablate.engines.text import Codebook
+from ablate.models import ModelConfig, resolve_model
+from ablate.types import Problem
+from benchmarks.contenders import Asked
+from benchmarks.ratios import print_ratios
+
+ROOT = Path(__file__).parents[1]
+SITE = ROOT / "plugins" / "ablate_vllm" / "site"
+TEXT = "Explain step by step, in your own words, how one finds out whether {} is a prime number."
+
+
+def loads(codebook: Codebook) -> Mapping[str, Asked]:
+    rng = np.random.default_rng(0)
+    prompts = [codebook.prompt(Problem("", "", TEXT.format(n), "")) for n in range(101, 133)]
+    lengths = rng.permutation(np.linspace(16, 256, len(prompts)).round().astype(int)).tolist()
+    return {"batch": Asked(prompts, lengths), "one": Asked(prompts[:1], [128])}
+
+
+class Contender:
+    """A process that serves its load once whenever it is told to."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def ready(self) -> None:
+        if self._line() != "ready":
+            raise RuntimeError("a contender did not start")
+
+    def rate(self) -> float:
+        """Useful output tokens per second of one turn."""
+        assert self._process.stdin  # noqa: S101
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        reply = json.loads(self._line())
+        return float(reply["tokens"]) / float(reply["seconds"])
+
+    def _line(self) -> str:
+        assert self._process.stdout  # noqa: S101
+        return self._process.stdout.readline().strip()
+
+
+@contextmanager
+def contender(name: str, python: str, args: Sequence[str], log: Path) -> Iterator[Contender]:
+    env = dict(os.environ)
+    if name == "vllm":
+        env |= {
+            "PYTHONPATH": str(SITE), "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": cores(),
+        }  # fmt: skip
+    command = [python, "-m", "benchmarks.contenders", name, *args]
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(  # noqa: S603
+            command, cwd=ROOT, env=env, text=True, stderr=errors,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            yield Contender(process)
+        finally:
+            process.kill()
+
+
+def cores() -> str:
+    return ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
+
+
+def compare(asked: Asked, options: argparse.Namespace, path: str, folder: Path) -> None:
+    load = folder / "load.json"
+    load.write_text(json.dumps({"prompts": asked.prompts, "lengths": asked.lengths}))
+    found: dict[str, list[float]] = {name: [] for name in ("local", *options.against)}
+    with ExitStack() as stack:
+        running = {}
+        for name in found:
+            python = options.vllm_python if name == "vllm" else sys.executable
+            args = (path, options.dtype, str(load))
+            log = folder / f"{name}.log"
+            running[name] = stack.enter_context(contender(name, python, args, log))
+            running[name].ready()
+        for _ in range(options.pairs):
+            for name, rates in found.items():
+                rates.append(running[name].rate())
+    for name, rates in found.items():
+        print(f"  {name}: {float(np.median(rates)):,.1f} tok/s")
+    for name in options.against:
+        print_ratios(f"  local / {name}", list(zip(found["local"], found[name], strict=True)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--model", default="tiny-reasoner")
+    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--load", nargs="+", default=["batch", "one"], choices=["batch", "one"])
+    parser.add_argument("--against", nargs="*", default=["generate", "continuous batching"])
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--vllm-python", help="an interpreter that has vLLM")
+    options = parser.parse_args()
+    if options.vllm_python:
+        options.against.append("vllm")
+    model = resolve_model(ModelConfig(options.model))
+    for name, asked in loads(Codebook(model)).items():
+        if name in options.load:
+            threads = os.environ.get("OMP_NUM_THREADS", "as many as cores")
+            print(f"{model.name}, {options.dtype}, {name}, threads: {threads}")
+            with tempfile.TemporaryDirectory() as folder:
+                compare(asked, options, model.path, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
