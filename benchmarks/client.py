@@ -17,8 +17,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -31,6 +32,7 @@ from ablate.plugins import ArmPlugins
 from ablate.types import Completion, Load, Problem, Request, Sampling
 from ablate_vllm.baseline import SITE
 from benchmarks.generators import Sending, guidellm, tokenizer, vllm_bench
+from benchmarks.servers import served
 from benchmarks.streamer import MODEL
 
 ROOT = Path(__file__).parents[1]
@@ -56,20 +58,9 @@ def main() -> None:
         url, requests = options.ours
         run(url, closed_load(int(requests), options.concurrency), options.tokens)
         return
-    with streamer(options.interval) as url:
+    with served("benchmarks.streamer", "--interval", str(options.interval)) as url:
         print_lateness(url, options.seconds)
         print_capacity(url, options)
-
-
-@contextmanager
-def streamer(interval: float) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.streamer", "--interval", str(interval)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:  # noqa: S603
-        try:
-            port = server.stdout.readline().strip() if server.stdout else ""
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.kill()
 
 
 def closed_load(n: int, concurrency: int) -> Load:
@@ -84,12 +75,16 @@ def open_load(seconds: float) -> Load:
     return Load(tuple(Request(str(i), problem, 0, i, arrival=i / RATE) for i in range(n)))
 
 
-def run(url: str, load: Load, tokens: int) -> list[Completion]:
+def run(url: str, load: Load, tokens: int, warmup: int = 0) -> list[Completion]:
+    """What came of a load; ``warmup``: requests of it that are sent before, as a trial does."""
     model = resolve_model(ModelConfig("tiny-reasoner"))
     engine = ServerEngine(base_url=url, served_model_name=MODEL)
     context = EngineContext(model, ArmPlugins({}), Sampling(max_tokens=tokens), 1)
     done: list[Completion] = []
+    first = tuple(replace(request, arrival=None) for request in load.requests[:warmup])
     with closing(engine.open(context)) as session:
+        if first:
+            session.run(Load(first, warmup), lambda _: None, lambda _: None)
         session.run(load, done.append, lambda _: None)
     assert sum(c.output_tokens for c in done) == tokens * len(load.requests)  # noqa: S101
     return done

@@ -105,9 +105,7 @@ def local(path: str, dtype: str) -> Serve:
     context = EngineContext(model, ArmPlugins({}), Sampling(max_tokens=256), 32)
     # vLLM, too, packs an output layer that is the embedding as well, and holds both
     session: Any = LocalEngine(pack_output=True).open(context)
-    codebook = session._parts.codebook  # what follows is no way to serve a model
-    codebook.stop_ids = frozenset()
-    codebook.prompt = lambda problem: problem.payload
+    take_token_ids(session)
 
     def serve(asked: Asked) -> None:
         requests = tuple(
@@ -119,6 +117,13 @@ def local(path: str, dtype: str) -> Serve:
         assert sum(c.output_tokens for c in done) == sum(asked.lengths)  # noqa: S101
 
     return serve
+
+
+def take_token_ids(session: Any) -> None:
+    """Have a problem's payload for its prompt, and answers that run to their limit."""
+    codebook = session._parts.codebook  # no way to serve a model
+    codebook.stop_ids = frozenset()
+    codebook.prompt = lambda problem: problem.payload
 
 
 def vllm(path: str, dtype: str) -> Serve:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
-from typing import Any
 
 from ablate.domains.arithmetic import Arithmetic
 from ablate.domains.logic import Logic
@@ -31,6 +30,7 @@ from ablate_kv_fp8 import KvFp8
 from ablate_kv_int8 import KvInt8
 from ablate_ngram import Ngram
 from ablate_prefix_cache import PrefixCache
+from benchmarks.contenders import take_token_ids
 from benchmarks.ratios import print_ratios
 
 SHARED = 512  # tokens of the prefix
@@ -44,8 +44,7 @@ class Served:
     def __init__(self, model: str, plugins: Mapping[str, Plugin], max_tokens: int) -> None:
         spec = resolve_model(ModelConfig(model, dtype="bfloat16"))
         context = EngineContext(spec, ArmPlugins(plugins), Sampling(max_tokens=max_tokens), 64)
-        session: Any = LocalEngine().open(context)
-        self.session, self.codebook = session, session._parts.codebook
+        self.session = LocalEngine().open(context)
         self.done: list[Completion] = []
         self.usage: list[Usage] = []
 
@@ -61,11 +60,6 @@ class Served:
     @property
     def ttft(self) -> float:
         return fmean(done.token_times[0] - done.arrival for done in self.done)
-
-    def exactly(self) -> None:
-        """Take token ids as prompts, and let answers run to their limit."""
-        self.codebook.prompt = lambda problem: problem.payload
-        self.codebook.stop_ids = frozenset()
 
 
 def take_turns(
@@ -97,8 +91,8 @@ def speculation(pairs: int) -> None:
 
 def prefix(model: str, pairs: int) -> None:
     plain, cached = Served(model, {}, 8), Served(model, {"prefix_cache": PrefixCache()}, 8)
-    plain.exactly()
-    cached.exactly()
+    for served in (plain, cached):
+        take_token_ids(served.session)
     turn = iter(range(1, 1000))
 
     def ttft(served: Served, concurrency: int) -> Callable[[], float]:
@@ -136,7 +130,7 @@ def bytes_per_token(model: str) -> None:
     full = (1.0, 1.0)
     for name, chosen in plugins.items():
         served = Served(model, chosen, TAIL)
-        served.exactly()
+        take_token_ids(served.session)
         served.run(
             [Problem(str(i), "", "", "", max_tokens=TAIL, payload=prompt) for i in range(HELD)],
             HELD,

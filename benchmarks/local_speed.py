@@ -24,11 +24,11 @@ import numpy as np
 from ablate.engines.text import Codebook
 from ablate.models import ModelConfig, resolve_model
 from ablate.types import Problem
+from ablate_vllm.baseline import SITE
 from benchmarks.contenders import Asked
 from benchmarks.ratios import print_ratios
 
 ROOT = Path(__file__).parents[1]
-SITE = ROOT / "plugins" / "ablate_vllm" / "site"
 TEXT = "Explain step by step, in your own words, how one finds out whether {} is a prime number."
 
 

@@ -13,21 +13,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from urllib.request import urlopen
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.servers import served
 from benchmarks.streamer import Connection
 
-ROOT = Path(__file__).parents[1]
 Floats = NDArray[np.float64]
 
 
@@ -104,17 +100,10 @@ def truth(url: str) -> Truth:
     )
 
 
-@contextmanager
-def paced(ttft: float, itl: float, spread: float) -> Iterator[str]:
+def paced(ttft: float, itl: float, spread: float) -> AbstractContextManager[str]:
     """Such a server in a process of its own, at the address that is given."""
-    options = ["--ttft", str(ttft), "--itl", str(itl), "--spread", str(spread)]
-    command = [sys.executable, "-m", "benchmarks.paced", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:  # noqa: S603
-        try:
-            port = server.stdout.readline().strip() if server.stdout else ""
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.kill()
+    options = ("--ttft", str(ttft), "--itl", str(itl), "--spread", str(spread))
+    return served("benchmarks.paced", *options)
 
 
 async def serve(pace: Pace, port: int) -> None:

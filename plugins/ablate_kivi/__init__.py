@@ -60,10 +60,9 @@ class Kivi(Plugin):
 
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        from ablate.engines.local.slots import CacheShape
+        from ablate.engines.local.kv_bytes import held_and_full
 
-        held = state.components["cache"].bytes_per_token
-        full = CacheShape.of(state.components["model"]).full_bytes_per_token
+        held, full = held_and_full(state)
         quantized = state.counters.get("kv_quantized_tokens", 0.0)
         written = state.counters.get("kv_written_tokens", 0.0)
         return Evidence(

@@ -62,27 +62,15 @@ class KvFp8(Plugin):
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
         if state.engine == "local":
-            return _in_process(state)
+            from ablate.engines.local.kv_bytes import in_fewer
+
+            return in_fewer("kv_fp8", state)
         name, values = DTYPES[state.engine]
         value = values[self.dtype]
         said = told(state).get(name)
         if said in ALIASES and value in ALIASES:
             value = said
         return _with_bytes(resolved("kv_fp8", state, {name: value}), state)
-
-
-def _in_process(state: EvidenceState) -> Evidence:
-    from ablate.engines.local.slots import CacheShape
-
-    # asked of the cache that serves, which another plugin may have decorated
-    held = state.components["cache"].bytes_per_token
-    full = CacheShape.of(state.components["model"]).full_bytes_per_token
-    return Evidence(
-        "kv_fp8",
-        held < full,
-        f"{held:.0f} bytes of KV per token instead of {full}",
-        {"kv_bytes_per_token": held, "kv_bytes_per_token_full": full},
-    )
 
 
 def _with_bytes(evidence: Evidence, state: EvidenceState) -> Evidence:

@@ -27,14 +27,6 @@ class KvInt8(Plugin):
 
     @hookimpl
     def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        from ablate.engines.local.slots import CacheShape
+        from ablate.engines.local.kv_bytes import in_fewer
 
-        # asked of the cache that serves, which another plugin may have decorated
-        held = state.components["cache"].bytes_per_token
-        full = CacheShape.of(state.components["model"]).full_bytes_per_token
-        return Evidence(
-            "kv_int8",
-            held < full,
-            f"{held:.0f} bytes of KV per token instead of {full}",
-            {"kv_bytes_per_token": held, "kv_bytes_per_token_full": full},
-        )
+        return in_fewer("kv_int8", state)

@@ -12,6 +12,7 @@ from transformers.masking_utils import AttentionMaskInterface
 
 from ablate.engines.local.batch import Batch, Group
 from ablate.engines.local.interfaces import KVStore
+from ablate.engines.local.packing import is_onednns
 from ablate.errors import TrialError
 
 NAME = "ablate"
@@ -109,8 +110,7 @@ def _attention(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float | None
 ) -> Tensor:
     """``[R, G, f, D]`` of queries ``[R, G, f, D]`` over keys and values ``[R, G, L, D]``."""
-    few = q.shape[2] <= FEW_QUERIES
-    if few and q.dtype == torch.bfloat16 and q.device.type == "cpu":
+    if q.shape[2] <= FEW_QUERIES and is_onednns(q.dtype, q.device):
         return _few_queries(q, k, v, mask, scaling)
     return scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
 

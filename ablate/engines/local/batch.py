@@ -42,8 +42,8 @@ class Group:
     def rows(self) -> int:
         return len(self.spans)
 
-    @property
-    def length(self) -> int:
+    @cached_property
+    def length(self) -> int:  # asked for by every layer
         return max(s.start for s in self.spans) + self.q
 
     @cached_property

@@ -17,7 +17,7 @@ from torch.nn.functional import rms_norm, silu
 
 from ablate.engines.local.attention import PackedStep, attend_rows
 from ablate.engines.local.batch import Batch
-from ablate.engines.local.packing import Product, join
+from ablate.engines.local.packing import PackedLinear, Product, join
 
 FAMILIES = (("llama", "Llama"), ("qwen2", "Qwen2"), ("qwen3", "Qwen3"), ("mistral", "Mistral"))
 MODELS = frozenset(
@@ -29,7 +29,7 @@ FIXED_ANGLES = (
     "llama3",
     "yarn",
 )  # those of other kinds change with the length
-POSITIONS = 256  # by which the table of angles grows at least
+MORE_ANGLES = 256  # by which their table grows at least
 
 
 class FusedModel:
@@ -41,8 +41,7 @@ class FusedModel:
         self._angles = Angles(base.rotary_emb)
         self._layers = [FusedLayer(layer) for layer in base.layers]
         self._norm = base.norm
-        head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
-        if head.weight is not embedding.weight:  # packed, one that is both would be held twice
+        if not _tied(model):  # packed, an output layer that is the embedding would be held twice
             pack_output(model)
         self._head = model.get_output_embeddings()
 
@@ -63,16 +62,15 @@ class Angles:
         self._rotary = rotary
         self._fixed = getattr(rotary, "rope_type", "") in FIXED_ANGLES
         self._table: tuple[Tensor, Tensor] | None = None
-        self._known = 0
 
     def __call__(self, like: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Each ``[N, 1, D]``, in the dtype of ``like``."""
         if not self._fixed:
             return self._compute(like, positions)
-        most = int(positions.max()) + 1
-        if self._table is None or most > self._known:
-            self._known = max(2 * self._known, most + POSITIONS)
-            self._table = self._compute(like, torch.arange(self._known, device=like.device))
+        most, known = int(positions.max()) + 1, len(self._table[0]) if self._table else 0
+        if self._table is None or most > known:
+            size = max(2 * known, most + MORE_ANGLES)
+            self._table = self._compute(like, torch.arange(size, device=like.device))
         cos, sin = self._table
         return cos[positions], sin[positions]
 
@@ -93,10 +91,8 @@ class FusedLayer:
         self._size: int = attention.head_dim
         self._scaling: float = attention.scaling
         self._window = _window(attention)
-        self._before, self._after = (
-            _norm(layer.input_layernorm),
-            _norm(layer.post_attention_layernorm),
-        )
+        self._before = _norm(layer.input_layernorm)
+        self._after = _norm(layer.post_attention_layernorm)
         named = [getattr(attention, name, None) for name in ("q_norm", "k_norm")]
         self._head_norms = [_norm(norm) for norm in named if norm is not None]
         self._qkv = join(attention, ("q_proj", "k_proj", "v_proj"))
@@ -170,15 +166,22 @@ def fused(model: Any) -> FusedModel | None:
 
 def _plain(model: Any) -> bool:
     """Whether nobody has changed, or hung anything on, a module that is gone round."""
-    layers = [part for layer in model.base_model.layers for part in (layer, layer.self_attn)]
-    layers += [layer.mlp for layer in model.base_model.layers]
+    layers = model.base_model.layers
+    parts = [part for layer in layers for part in (layer, layer.self_attn, layer.mlp)]
     return not any(
         "forward" in vars(module)
         or module._forward_hooks
         or module._forward_pre_hooks
         or module._compiled_call_impl is not None
-        for module in (model, model.base_model, *layers)
+        for module in (model, model.base_model, *parts)
     )
+
+
+def _tied(model: Any) -> bool:
+    head = model.get_output_embeddings()
+    if isinstance(head, PackedLinear):  # asking it for its weight would unpack it
+        return False
+    return head.weight is model.get_input_embeddings().weight
 
 
 def pack_output(model: Any) -> None:

@@ -21,6 +21,11 @@ SMALL = 1 << 18  # elements of a float32 weight under which packing does not pay
 ROWS = 32  # for so many rows oneDNN chooses the layout; others take it nearly as well
 
 
+def is_onednns(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether oneDNN makes the products: it compiles them for every shape, of dense operands."""
+    return dtype == torch.bfloat16 and device.type == "cpu"
+
+
 class Product(ABC):
     """``x W^T + b`` of ``x`` [m, K], and more; W has the weights of layers one below the other."""
 

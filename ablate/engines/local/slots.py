@@ -1,9 +1,8 @@
 """The standard KV store: one slot of contiguous memory per admitted sequence.
 
-Running sequences always fill the first slots (the last moves into a hole), so that a decode step
-reads plain slices. When a step needs more memory, it grows by a few slots and positions: every step
-reads all of it, so that a copy now and then costs little. What is stored is a codec's business:
-full precision here, quantized in plugins.
+A decode step reads plain slices of it. When a step needs more memory, it grows by a few slots and
+positions: every step reads all of it, so that a copy now and then costs little. What is stored is a
+codec's business: full precision here, quantized in plugins.
 """
 
 from __future__ import annotations
@@ -17,7 +16,9 @@ import torch
 from torch import Tensor
 
 from ablate.engines.local.batch import Batch, Group
-from ablate.engines.local.interfaces import Block, KVStore, Seq
+from ablate.engines.local.interfaces import Block, Seq
+from ablate.engines.local.packing import is_onednns
+from ablate.engines.local.slotkeeping import SlotKeeper
 from ablate.types import Limits
 
 SLOTS, POSITIONS = 4, 64  # by which memory grows
@@ -85,19 +86,17 @@ class Plain(Codec):
         return planes[0]
 
 
-class SlotStore(KVStore):
+class SlotStore(SlotKeeper):
     """Slots of contiguous memory: each plane is ``[layers, slots, G, positions, width]``."""
 
     def __init__(self, model: Any, limits: Limits, codec: Codec | None = None) -> None:
+        super().__init__()
         self.shape = CacheShape.of(model)
         self.codec = codec or Plain()
         self._limits = limits
         widths = self.codec.planes(self.shape)
         per_head = sum(w * d.itemsize for w, d in widths)
         self._bytes_per_token = 2 * self.shape.vectors * per_head
-        self._slot_of: dict[int, int] = {}
-        self._owner: list[int] = []
-        self._length: dict[int, int] = {}
         self._keys = [self._empty(0, 0, w, d) for w, d in widths]
         self._values = [self._empty(0, 0, w, d) for w, d in widths]
         nowhere = torch.empty(0, dtype=torch.long, device=self.shape.device)
@@ -126,31 +125,15 @@ class SlotStore(KVStore):
     def allocated_bytes(self) -> int:
         return sum(p.numel() * p.element_size() for p in (*self._keys, *self._values))
 
-    def add(self, seq: Seq) -> int:
-        self._slot_of[seq.id] = len(self._owner)
-        self._owner.append(seq.id)
-        self._length[seq.id] = 0
-        return 0
-
     def free(self, seq_id: int) -> None:
-        hole = self._slot_of.pop(seq_id)
-        del self._length[seq_id]
-        last = len(self._owner) - 1
-        mover = self._owner.pop()
-        if hole < last:
-            self._owner[hole] = mover
-            self._slot_of[mover] = hole
-            held = self._length[mover]
-            if held:  # a sequence that never ran may have no memory yet
-                for plane in (*self._keys, *self._values):
-                    plane[:, hole, :, :held] = plane[:, last, :, :held]
+        super().free(seq_id)
         self._give_back()
 
-    def length(self, seq_id: int) -> int:
-        return self._length[seq_id]
-
-    def order(self, seq_id: int) -> int:
-        return self._slot_of[seq_id]
+    def move(self, source: int, target: int) -> None:
+        held = self._length[self._owner[target]]
+        if held:  # a sequence that never ran may have no memory yet
+            for plane in (*self._keys, *self._values):
+                plane[:, target, :, :held] = plane[:, source, :, :held]
 
     def begin(self, batch: Batch) -> None:
         self._reserve(len(self._owner), max(g.length for g in batch.groups))
@@ -158,12 +141,6 @@ class SlotStore(KVStore):
         where = torch.tensor(slots, dtype=torch.long, device=self.shape.device)
         self._where = (where, batch.positions[0])
         self._rows = [self._rows_of(g) for g in batch.groups]
-
-    def _rows_of(self, group: Group) -> slice | Tensor:
-        slots = [self._slot_of[s.seq_id] for s in group.spans]
-        if slots == list(range(slots[0], slots[0] + len(slots))):
-            return slice(slots[0], slots[0] + len(slots))
-        return torch.tensor(slots, dtype=torch.long, device=self.shape.device)
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
         slots, positions = self._where
@@ -184,7 +161,7 @@ class SlotStore(KVStore):
         both cost more than a few keys more, up to the next multiple, or to all there are.
         """
         have, need, shape = self._keys[0].shape[3], group.length, self.shape
-        if shape.dtype != torch.bfloat16 or shape.device.type != "cpu":
+        if not is_onednns(shape.dtype, shape.device):
             return need
         return min(have, -(-need // POSITIONS) * POSITIONS)
 

@@ -6,24 +6,19 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from ablate.engines.local.interfaces import KVStore, Seq
 from ablate.engines.local.memory import Memory
+from ablate.engines.local.slotkeeping import SlotKeeper
 from ablate.engines.local.slots import POSITIONS, SLOTS, CacheShape, more
 from ablate.types import Limits
 
 
-class SlottedStore(KVStore):
-    """Running sequences fill the first slots: the last moves into a hole.
-
-    A derived store says what memory it has, and how much of each a sequence takes.
-    """
+class SlottedStore(SlotKeeper):
+    """A derived store says what memory it has, and how much of each a sequence takes."""
 
     def __init__(self, model: Any, limits: Limits) -> None:
+        super().__init__()
         self.shape = CacheShape.of(model)
         self.limits = limits
-        self._slot_of: dict[int, int] = {}
-        self._owner: list[int] = []
-        self._length: dict[int, int] = {}
         self._reserved = (0, 0)  # slots and tokens of each
         self.lookahead = 0  # committed tokens of a sequence that may be taken back
 
@@ -68,29 +63,9 @@ class SlottedStore(KVStore):
             and drafted <= self.limits.kv_cache_memory_bytes - self._room_bytes
         )
 
-    def add(self, seq: Seq) -> int:
-        self._slot_of[seq.id] = len(self._owner)
-        self._owner.append(seq.id)
-        self._length[seq.id] = 0
-        return 0
-
-    def free(self, seq_id: int) -> None:
-        hole = self._slot_of.pop(seq_id)
-        del self._length[seq_id]
-        mover = self._owner.pop()
-        last = len(self._owner)
-        if hole == last:
-            return
-        self._owner[hole] = mover
-        self._slot_of[mover] = hole
+    def move(self, source: int, target: int) -> None:
         for memory in self.memories:
-            memory.move(last, hole)
-
-    def length(self, seq_id: int) -> int:
-        return self._length[seq_id]
-
-    def order(self, seq_id: int) -> int:
-        return self._slot_of[seq_id]
+            memory.move(source, target)
 
     def reserve(self, length: int) -> None:
         """Make room for all admitted sequences, of up to ``length`` tokens or as many as held."""

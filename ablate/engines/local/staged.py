@@ -83,12 +83,6 @@ class StagedStore(SlottedStore):
         self._rows = [self._rows_of(group) for group in batch.groups]
         self.reserve(max(group.length for group in batch.groups))
 
-    def _rows_of(self, group: Group) -> slice | Tensor:
-        slots = [self._slot_of[span.seq_id] for span in group.spans]
-        if slots == list(range(slots[0], slots[0] + len(slots))):
-            return slice(slots[0], slots[0] + len(slots))
-        return self.tensor(slots)
-
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
         self._staged[0, layer] = key
         self._staged[1, layer] = value
