@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from ablate import plugins
 from ablate.domains.base import Domain
-from ablate.plugins import installed
 from ablate.testing.findings import Finding, judged
 from ablate.types import Problem
 
@@ -36,7 +36,9 @@ def _wrong(domain: Domain, found: Sequence[Problem]) -> Iterator[str]:
     if twice:
         yield f"ids should be unique, and {twice[0]!r} is not"
     names = {p.domain for p in found}
-    known = [n for n, cls in installed().registry.all("domain").items() if cls is type(domain)]
+    known = [
+        n for n, cls in plugins.installed().registry.all("domain").items() if cls is type(domain)
+    ]
     if len(names) > 1 or (known and names - set(known)):
         name = known[0] if known else "one"
         yield f"should say that they are of domain {name!r}, and say {sorted(names)}"

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ablate import plugins
 from ablate.engines.base import Engine
-from ablate.plugins import ArmPlugins, Plugin, installed
+from ablate.plugins import ArmPlugins, Plugin
 from ablate.testing.findings import Finding, good, judged, said
 from ablate.testing.plugin.evidence import negative
 from ablate.testing.serving import spec_of
@@ -20,7 +21,7 @@ NOBODY = "an_engine_that_nobody_knows"
 
 def back_ends() -> list[str]:
     """Every back end whose arguments an installed engine takes."""
-    engines: Mapping[str, type[Engine]] = installed().registry.all("engine")
+    engines: Mapping[str, type[Engine]] = plugins.installed().registry.all("engine")
     return list(dict.fromkeys(b for engine in engines.values() for b in engine.backends))
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ablate import plugins
 from ablate.compatibility import supporting
 from ablate.engines.base import CAPABILITIES, Engine
-from ablate.plugins import ArmPlugins, Plugin, installed
+from ablate.plugins import ArmPlugins, Plugin
 from ablate.testing.findings import Finding, judged, said
 from ablate.types import Requirements
 
 
 def backends(plugin: Plugin) -> list[str]:
     """What hooks are told of the installed engines that the plugin supports."""
-    engines: dict[str, type[Engine]] = dict(installed().registry.all("engine"))
+    engines: dict[str, type[Engine]] = dict(plugins.installed().registry.all("engine"))
     names = [name.rpartition(": ")[2] for name in supporting(type(plugin), engines)]
     return list(dict.fromkeys(names))
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ablate.plugins import Plugin, installed
+from ablate import plugins
+from ablate.plugins import Plugin
 from ablate.testing.findings import Finding, judged, said
 from ablate.types import Evidence, EvidenceState
 
@@ -33,7 +34,7 @@ def _lacking(plugin: Plugin, evidence: Any, state: EvidenceState) -> Iterator[st
     if evidence.applied is False or (evidence.applied is None and state.stage == "measured"):
         said_so = f"{evidence.applied}: {evidence.detail}"
         yield f"should say that the plugin took effect, and says {said_so}"
-    names = [n for n, cls in installed().optimizations.items() if cls is type(plugin)]
+    names = [n for n, cls in plugins.installed().optimizations.items() if cls is type(plugin)]
     if names and evidence.plugin not in names:
         yield f"plugin should be its name {names[0]!r}, and is {evidence.plugin!r}"
     if not evidence.detail.strip():
