@@ -117,8 +117,8 @@ class Completion:
     """What an engine returns for one request. ``token_times`` has one entry per output token.
 
     ``arrival`` is the scheduled arrival (open loop), or the moment the slot opened and its user had
-    thought (closed loop);
-    ``dispatched`` is when the engine got the request. ``first_visible`` is when the first token
+    thought (closed loop; to a server, when the request then went out); ``dispatched`` is when the
+    engine got the request. ``first_visible`` is when the first token
     after the reasoning came, None if none came. ``cached_tokens`` counts prompt tokens that a
     prefix cache spared; ``preemptions``, how often it was put back into the queue to begin again,
     as far as the engine says.

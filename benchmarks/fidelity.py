@@ -28,6 +28,7 @@ from benchmarks.arrivals import Floats, fit
 from benchmarks.client import PROMPT, run
 from benchmarks.generators import (
     SHOWN,
+    WARMUP,
     Latencies,
     Sending,
     Tool,
@@ -86,9 +87,9 @@ def print_latencies(tools: Mapping[str, Tool], options: argparse.Namespace, fold
 
 def told(true: Truth, load: Sending) -> Latencies:
     """What the server sent, in the form in which tools say what they measured."""
-    if true.ttft.size != load.n:
+    if true.ttft.size not in (load.n, load.n + WARMUP):
         raise RuntimeError(f"{true.ttft.size} requests came, {load.n} were asked for")
-    return summary(ttft=true.ttft, tpot=true.tpot)
+    return summary(ttft=true.ttft[-load.n :], tpot=true.tpot[-load.n :])
 
 
 def summary(**seconds: Floats) -> Latencies:
@@ -119,7 +120,7 @@ def within(measured: float, true: float) -> bool:
 
 
 def ours(load: Sending, _: Path) -> Latencies:
-    done = run(load.url, our_load(load), load.tokens)
+    done = run(load.url, our_load(load), load.tokens, WARMUP)
     late = {} if load.rate is None else {"late": np.array([c.dispatched - c.arrival for c in done])}
     return summary(ttft=seconds("ttft", done), tpot=seconds("tpot", done), **late)
 
@@ -148,7 +149,7 @@ def print_arrivals(tools: Mapping[str, Tool], options: argparse.Namespace, folde
     with paced(0.0, 0.0, 0.0) as url:
         for name, tool in tools.items():
             tool(Sending(url, options.arrivals, 2, rate=rate), folder)
-            found = fit(truth(url).read, rate, 1.0)
+            found = fit(truth(url).read[-options.arrivals :], rate, 1.0)
             shown = [f"{found.variation:.3f}", f"{100 * (found.variation - 1):+.2f} %"]
             shown += [f"{found.distance:.4f}", f"{found.p:.2g}"]
             print(f"| {name} | {' | '.join(shown)} |", flush=True)

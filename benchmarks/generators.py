@@ -12,6 +12,7 @@ from benchmarks.same_server import run
 from benchmarks.streamer import MODEL
 
 SHOWN = ("mean", "p50", "p99")
+WARMUP = 4  # requests that are sent before and not counted, where a tool can; recipes' default
 Latencies = Mapping[str, float]
 """``mean_ttft``, ``p50_ttft``, ``p99_ttft`` and the same of ``tpot``, in milliseconds."""
 
@@ -47,7 +48,7 @@ def vllm_bench(python: str, load: Sending) -> list[str]:
         "--backend", "openai", "--base-url", load.url, "--model", MODEL, "--tokenizer", tokenizer(),
         "--dataset-name", "random", "--random-input-len", "32",
         "--random-output-len", str(load.tokens), "--num-prompts", str(load.n), *pace,
-        "--disable-tqdm", "--ready-check-timeout-sec", "0",
+        "--num-warmups", str(WARMUP), "--disable-tqdm", "--ready-check-timeout-sec", "0",
     ]  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from ablate.engines.server.timers import exact_loop
+
 T = TypeVar("T")
 
 # Servers close idle connections after some 5 s; one that is being closed must not be used again.
@@ -47,7 +49,7 @@ class Client:
         self.base_url = base_url.rstrip("/") + ("/v1" if bare else "")
         self.root = self.base_url.removesuffix("/v1")
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._loop = asyncio.new_event_loop()
+        self._loop = exact_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="client", daemon=True)
         self._thread.start()
         self.http = self.run(self._open())

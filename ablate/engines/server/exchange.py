@@ -37,8 +37,8 @@ class Job:
 class Stream:
     """What came back of one job: pieces of the body with the times they were read.
 
-    ``dispatched``: when the request's head was written to a connection. ``last``: when anything
-    happened to it, at the latest.
+    ``dispatched``: when the request's head was written to a connection, which in a closed loop is
+    its ``arrival``, too. ``last``: when anything happened to it, at the latest.
     """
 
     job: Job
@@ -137,6 +137,8 @@ class Exchange:
 
         def sent() -> None:
             stream.dispatched = stream.last = self._now()
+            if job.arrival is None:  # nobody scheduled it: making it ready is no latency
+                stream.arrival = stream.dispatched
 
         try:
             async with self._http.post(
