@@ -26,7 +26,7 @@ MOST = 5
 TOKENS = 20
 PROMPTS = [f"{prompt}<think>" for prompt in prompts_of_many_lengths(8)]
 REASONER = Path(resolve_model(ModelConfig("tiny-reasoner")).path)
-PROBLEMS = [problem.prompt for problem in Logic(limit=8, max_difficulty=4).problems()]
+PROBLEMS = [problem.prompt for problem in Logic(limit=8, max_difficulty=3).problems()]
 KV_TOKEN_BYTES = 2 * 2 * 2 * 16 * 4  # keys and values, layers, KV heads, head size, float32
 
 
@@ -118,9 +118,9 @@ def test_it_goes_with_drafts_that_overshoot(
 
 
 def test_what_ends_within_the_budget_is_left_alone() -> None:
-    free = serve(opened(REASONER, None, tokens=200), PROBLEMS)
+    free = serve(opened(REASONER, None, tokens=150), PROBLEMS)
     plugin = BudgetForcing(60)
-    session = opened(REASONER, plugin, tokens=200)
+    session = opened(REASONER, plugin, tokens=150)
     kept = serve(session, PROBLEMS)
     thought = thinking(free)
     assert min(thought) <= 60 < max(thought)
@@ -163,15 +163,15 @@ def test_nothing_is_written_beyond_the_token_limit(most: int) -> None:
 
 def test_who_would_stop_thinking_is_made_to_go_on() -> None:
     plugin = BudgetForcing(500, wait=2)
-    session = opened(REASONER, plugin, tokens=200)
+    session = opened(REASONER, plugin, tokens=150)
     texts = serve(session, PROBLEMS[:3]).texts()
     found = evidence(session, plugin)
     assert found.numbers["num_thinking_waits"] == sum(text.count("Wait") for text in texts)
     assert found.numbers["num_thinking_waits"] >= 3
-    free = serve(opened(REASONER, None, tokens=200), PROBLEMS[:3]).texts()
+    free = serve(opened(REASONER, None, tokens=150), PROBLEMS[:3]).texts()
     for before, after in zip(free, texts, strict=True):
         assert after.startswith(before.split("</think>")[0] + "Wait")
-    drafted = opened(REASONER, plugin, {"draft": Draft("tiny-draft", k=4)}, tokens=200)
+    drafted = opened(REASONER, plugin, {"draft": Draft("tiny-draft", k=4)}, tokens=150)
     assert serve(drafted, PROBLEMS[:3]).texts() == texts
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from ablate.errors import TrialError
+from ablate.engines.local.layers import decoder_layers
 
 Kept = Callable[[int], list[int]]
 
@@ -18,16 +18,11 @@ def shallow(model: Any, kept: Kept) -> Any:
 
     No weight is copied. Attention is told its layer's new number, which is its place in a KV store.
     """
-    body = getattr(model, model.base_model_prefix, None)
-    layers = getattr(body, "layers", None)
-    if not isinstance(layers, nn.ModuleList):
-        raise TrialError(
-            f"layer_skip looks for the layers of a model in its {model.base_model_prefix}.layers, "
-            f"and {type(model).__name__} has none there"
-        )
+    layers = decoder_layers(model)
     chosen = kept(len(layers))
     config = _config(model.config, chosen)
     renumbered = [_renumbered(layers[old], new) for new, old in enumerate(chosen)]
+    body = getattr(model, model.base_model_prefix)
     inner = _with(body, config, layers=nn.ModuleList(renumbered))
     return _with(model, config, **{model.base_model_prefix: inner})
 
@@ -49,7 +44,7 @@ def _with(module: Any, config: Any, **children: nn.Module) -> Any:
     return new
 
 
-def _renumbered(module: nn.Module, number: int) -> nn.Module:
+def _renumbered(module: nn.Module, number: int) -> Any:
     """A layer, new as far down as modules that know its number."""
     new: Any = _copy(module)
     if hasattr(new, "layer_idx"):

@@ -198,7 +198,7 @@ def test_another_order_in_force_is_seen() -> None:
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda: ShortestFirst(by="predicted"), "length_aware goes by the predicted length"),  # type: ignore[arg-type]
+        (lambda: ShortestFirst(by="predicted"), "length_aware goes by the predicted length"),
         (lambda: LengthAware(order="random"), "order must be one of longest, shortest"),  # type: ignore[arg-type]
         (lambda: LengthAware(max_overtaken=-1), "max_overtaken must be at least 0, not -1"),
         (lambda: Priority({}), "a priority other than 0"),

@@ -1,4 +1,4 @@
-"""Switches of engines that own their loop: batch, chunked prefill, policy, parallelism, compile.
+"""Switches of engines that own their loop: batch, chunked prefill, policy, parallelism.
 
 Each says what it asks of a back end; that it took effect is read from the settings that the engine
 reports once it is up.
@@ -6,34 +6,15 @@ reports once it is up.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
-from ablate.evidence import resolved, told
-from ablate.plugins import Plugin, hookimpl
-from ablate.types import Evidence, EvidenceState, ModelSpec
+from ablate.evidence import told
+from ablate.plugins import hookimpl
+from ablate.types import Evidence, EvidenceState
 from ablate_switches.names import named
-
-
-@dataclass(frozen=True)
-class Switch(Plugin, ABC):
-    """A plugin that is nothing but engine arguments."""
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def arguments(self, backend: str) -> Mapping[str, Any] | None:
-        """What a back end is started with; None: it cannot do this."""
-
-    @hookimpl
-    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
-        return self.arguments(engine)
-
-    @hookimpl
-    def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        return resolved(self.name, state, self.arguments(state.engine) or {})
+from ablate_switches.switch import Switch
 
 
 @dataclass(frozen=True)
@@ -149,33 +130,6 @@ class Parallel(Switch):
 
     def _sizes(self) -> Mapping[str, int]:
         return {name: size for name, size in asdict(self).items() if size > 1}
-
-
-@dataclass(frozen=True)
-class Compile(Switch):
-    """Compile the model with torch.compile (vLLM captures CUDA graphs with it), or not.
-
-    ``enabled``: which of the two.
-    """
-
-    enabled: bool = True
-
-    name: ClassVar[str] = "compile"
-    source: ClassVar[str] = "Ansel et al. 2024, PyTorch 2 (ASPLOS '24)"
-
-    def arguments(self, backend: str) -> Mapping[str, Any] | None:
-        if backend == "vllm":
-            return named(backend, {"eager": not self.enabled})
-        return named(backend, {"compile": self.enabled})
-
-    @hookimpl
-    def ablate_evidence(self, state: EvidenceState) -> Evidence:
-        evidence = super().ablate_evidence(state)
-        mode = told(state).get("compilation_mode")
-        if not self.enabled or mode not in (0, "NONE"):
-            return evidence
-        detail = f"{evidence.detail}; compilation_mode is {mode}: nothing is compiled"
-        return replace(evidence, applied=False, detail=detail)
 
 
 def _at_least_one(switch: Switch) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from ablate.compatibility import supporting
 from ablate.engines.base import Engine
-from ablate_switches import ChunkedPrefill, Compile, MaxNumSeqs, Parallel, SchedulePolicy, Switch
+from ablate_switches import ChunkedPrefill, MaxNumSeqs, Parallel, SchedulePolicy
+from ablate_switches.compiling import Compile
+from ablate_switches.switch import Switch
 from tests.engines.serving import BACKENDS, Serving, arguments, conflicts, state
 
 ARGUMENTS: list[tuple[Switch, str, dict[str, Any] | None]] = [

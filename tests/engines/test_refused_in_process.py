@@ -17,8 +17,6 @@ from tests.conftest import WriteRecipe
         "chunked_prefill",
         "{schedule_policy: {policy: fcfs}}",
         "{parallel: {tensor: 2}}",
-        "compile",
-        "kv_fp8",
         "mtp",
         "{eagle3: {model: some/head}}",
     ],

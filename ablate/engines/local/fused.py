@@ -173,7 +173,10 @@ def _plain(model: Any) -> bool:
     layers = [part for layer in model.base_model.layers for part in (layer, layer.self_attn)]
     layers += [layer.mlp for layer in model.base_model.layers]
     return not any(
-        "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks
+        "forward" in vars(module)
+        or module._forward_hooks
+        or module._forward_pre_hooks
+        or module._compiled_call_impl is not None
         for module in (model, model.base_model, *layers)
     )
 
