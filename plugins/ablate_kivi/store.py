@@ -154,12 +154,12 @@ class KiviStore(StagedStore):
 
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
         n, entries = self.quantized(group.length - 1), self._entries(group)
-        shape, codes = self.shape, self._few(layer, group, n)
-        size = (2, group.rows, shape.kv_heads, n + entries + group.q, shape.head_dim)
+        size = (2, group.rows, self.shape.kv_heads, n + entries + group.q, self.shape.head_dim)
         out = self._staged.new_empty(size)
         if n:
-            self._form.keys_back(*codes[:2], out[0, :, :, :n])
-            self._form.values_back(*codes[2:], out[1, :, :, :n])
+            codes, steps, value_codes, value_steps = self._few(layer, group, n)
+            self._form.keys_back(codes, steps, out[0, :, :, :n])
+            self._form.values_back(value_codes, value_steps, out[1, :, :, :n])
         for ring, part in zip(self._rings, out, strict=True):
             part[:, :, n : n + entries] = self.rows(ring, layer, group)[:, :, :entries]
         out[:, :, :, n + entries :] = self.new(layer, group)

@@ -110,7 +110,7 @@ def test_each_token_sees_the_newest_whole_and_older_ones_rounded(
 
 
 @pytest.mark.parametrize("machine", [KiviMachine, TwoBits])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps=moves)
 def test_committed_tokens_may_be_taken_back(
     machine: type[ViewMachine], steps: list[tuple[int, int]]

@@ -59,7 +59,7 @@ def test_each_token_sees_its_own_window(machine: type[ViewMachine]) -> None:
 
 
 @pytest.mark.parametrize("machine", [WindowMachine, NoSinks])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps=moves)
 def test_committed_tokens_may_be_taken_back(
     machine: type[ViewMachine], steps: list[tuple[int, int]]
