@@ -18,7 +18,8 @@ TinyModel = Callable[..., Path]
 STORES = ("h2o", "kivi", "kv_fp8", "kv_int8", "kv_window")
 SCHEDULERS = ("fcfs", "length_aware", "longest_first", "priority", "shortest_first")
 IN_PROCESS = (*STORES, *SCHEDULERS, "budget_forcing", "ngram", "prefix_cache", "rtn")
-ARGUMENTS = ("chunked_prefill", "compile", "eagle3", "max_num_seqs", "mtp", "parallel")
+# compile has its own, slow, test: in-process it starts a compiler
+ARGUMENTS = ("chunked_prefill", "eagle3", "max_num_seqs", "mtp", "parallel")
 
 
 @pytest.fixture(scope="module")
