@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from ablate.engines.local.slots import SlotStore
 from ablate.plugins import Plugin
-from ablate.testing import check_cache, tiny_model
+from ablate.testing import tiny_model
 from ablate_draft import Draft
 from ablate_kv_fp8 import DType, KvFp8
 from ablate_kv_fp8.codec import TYPES, Float8
@@ -100,10 +99,6 @@ def test_every_code_is_read_as_torch_reads_it(dtype: str, computed: torch.dtype)
     read = Float8(dtype).decode((codes,), computed)
     assert torch.equal(read.nan_to_num(7.0), codes.to(computed).nan_to_num(7.0))
     assert torch.equal(read.isnan(), codes.to(computed).isnan())
-
-
-def test_the_store_holds_what_it_is_given() -> None:
-    check_cache(lambda model, limits: SlotStore(model, limits, Float8("fp8_e5m2")))
 
 
 @pytest.mark.parametrize("more", ["prefix_cache", "ngram", "draft"])
