@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ablate.engines.local.slots import CacheShape
 from ablate.errors import TrialError
-from ablate_kivi.rounding import packed, rounded, unpacked
+from ablate_kivi.rounding import packed, rounded, unpack
 
 PARAMETERS = 2 * 2  # bytes of a zero point and a step, float16 both
 
@@ -62,16 +62,18 @@ class Form:
         codes, zero, step = rounded(x.view(*x.shape[:2], -1, self.channels), -1, self.bits)
         return packed(codes.flatten(-2), self.bits), torch.cat([zero, step], dim=-2)[..., 0]
 
-    def keys_back(self, codes: Tensor, parameters: Tensor, dtype: torch.dtype) -> Tensor:
-        """Keys ``[R, G, T, D]`` of planes ``[R, G, T, width]`` and ``[R, G, T / group, width]``."""
-        zero, step = parameters.to(dtype)[:, :, :, None].chunk(2, dim=-1)
-        x = unpacked(codes, self.bits).to(dtype)
-        grouped = x.view(*x.shape[:2], -1, self.group, x.shape[3])
-        return torch.addcmul(zero, grouped, step).flatten(2, 3)
+    def keys_back(self, codes: Tensor, parameters: Tensor, out: Tensor) -> None:
+        """Write to ``out``, ``[R, G, T, D]``, the keys of planes ``[R, G, T, width]`` and
+        ``[R, G, T / group, width]``.
 
-    def values_back(self, codes: Tensor, parameters: Tensor, dtype: torch.dtype) -> Tensor:
-        """Values ``[R, G, T, D]`` of planes ``[R, G, T, width]``."""
-        zero, step = parameters.to(dtype)[..., None].chunk(2, dim=-2)
-        x = unpacked(codes, self.bits).to(dtype)
-        grouped = x.view(*x.shape[:3], -1, self.channels)
-        return torch.addcmul(zero, grouped, step).flatten(-2)
+        In place, as new memory of this size costs more than all that is computed in it.
+        """
+        zero, step = parameters.to(out.dtype)[:, :, :, None].chunk(2, dim=-1)
+        unpack(codes, self.bits, out)
+        out.view(*out.shape[:2], -1, self.group, out.shape[3]).mul_(step).add_(zero)
+
+    def values_back(self, codes: Tensor, parameters: Tensor, out: Tensor) -> None:
+        """Write to ``out``, ``[R, G, T, D]``, the values of planes ``[R, G, T, width]``."""
+        zero, step = parameters.to(out.dtype)[..., None].chunk(2, dim=-2)
+        unpack(codes, self.bits, out)
+        out.view(*out.shape[:3], -1, self.channels).mul_(step).add_(zero)

@@ -33,8 +33,8 @@ def packed(codes: Tensor, bits: int) -> Tensor:
     return together
 
 
-def unpacked(together: Tensor, bits: int) -> Tensor:
-    """The codes ``[..., D]`` back."""
-    mask = (1 << bits) - 1
-    parts = [(together >> shift) & mask for shift in range(0, 8, bits)]
-    return torch.cat(parts, dim=-1)
+def unpack(together: Tensor, bits: int, out: Tensor) -> None:
+    """Write the codes, as numbers, to ``out``, ``[..., D]``."""
+    width, mask = together.shape[-1], (1 << bits) - 1
+    for part in range(8 // bits):
+        out[..., part * width : (part + 1) * width] = (together >> bits * part) & mask

@@ -153,27 +153,24 @@ class KiviStore(StagedStore):
         return min(max(span.start for span in group.spans), self._ring)
 
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
-        entries, (new_keys, new_values) = self._entries(group), self.new(layer, group)
-        keys, values = (self.rows(ring, layer, group)[:, :, :entries] for ring in self._rings)
-        few = self._few(layer, group)
-        return (
-            torch.cat([*few[:1], keys, new_keys], dim=2),
-            torch.cat([*few[1:], values, new_values], dim=2),
-        )
+        n, entries = self.quantized(group.length - 1), self._entries(group)
+        size = (2, group.rows, self.shape.kv_heads, n + entries + group.q, self.shape.head_dim)
+        out = self._staged.new_empty(size)
+        if n:
+            codes, steps, value_codes, value_steps = self._few(layer, group, n)
+            self._form.keys_back(codes, steps, out[0, :, :, :n])
+            self._form.values_back(value_codes, value_steps, out[1, :, :, :n])
+        for ring, part in zip(self._rings, out, strict=True):
+            part[:, :, n : n + entries] = self.rows(ring, layer, group)[:, :, :entries]
+        out[:, :, :, n + entries :] = self.new(layer, group)
+        keys, values = out
+        return keys, values
 
-    def _few(self, layer: int, group: Group) -> tuple[Tensor, ...]:
-        """Keys and values of the tokens that are quantized; nothing where none is."""
-        n = self.quantized(group.length - 1)
-        if not n:
-            return ()
-        codes, steps, value_codes, value_steps = (
-            self.rows(plane, layer, group) for plane in self._planes
-        )
-        dtype, groups = self.shape.dtype, n // self._form.group
-        return (
-            self._form.keys_back(codes[:, :, :n], steps[:, :, :groups], dtype),
-            self._form.values_back(value_codes[:, :, :n], value_steps[:, :, :n], dtype),
-        )
+    def _few(self, layer: int, group: Group, n: int) -> list[Tensor]:
+        """The planes of a group's first ``n`` tokens."""
+        planes = (self.rows(plane, layer, group) for plane in self._planes)
+        sizes = (n, n // self._form.group, n, n)
+        return [plane[:, :, :size] for plane, size in zip(planes, sizes, strict=True)]
 
     def keep(self, batch: Batch, stays: Sequence[Stay], staged: Tensor) -> None:
         slots, entries, places = [], [], []

