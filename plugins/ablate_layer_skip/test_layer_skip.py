@@ -11,11 +11,14 @@ import torch
 
 from ablate.conflicts import claim_conflicts
 from ablate.engines.local.loading import load_model
+from ablate.engines.local.runner import ModelRunner
+from ablate.engines.local.sampler import SeededSampler
+from ablate.engines.local.slots import SlotStore
 from ablate.errors import TrialError
 from ablate.plugins import Plugin
 from ablate.tensors import held_bytes
 from ablate.testing import check_plugin
-from ablate.types import ModelSpec
+from ablate.types import Limits, ModelSpec, Sampling
 from ablate_layer_skip import LayerSkip
 from ablate_layer_skip.view import shallow
 from ablate_ngram import Ngram
@@ -108,6 +111,28 @@ def test_the_model_itself_stays_as_it_is(deep: Callable[[str], Path]) -> None:
     assert model.config.num_hidden_layers == len(model.model.layers) == 4
     assert held_bytes(model, view) == held_bytes(model)
     assert view.model.layers[1].mlp is model.model.layers[3].mlp
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_the_engine_packs_is_packed_once(deep: Callable[[str], Path], dtype: str) -> None:
+    model = load_model(ModelSpec("deep", str(deep("llama")), dtype=dtype), "cpu")
+    store = SlotStore(model, Limits(4, 64, 64, 1 << 20))
+    step = LayerSkip(exit_layer=3).ablate_decode_step(model, store, SeededSampler(Sampling()))
+    view: Any = step._proposer._model  # type: ignore[attr-defined]
+    assert len(view.model.layers) == 3
+    assert held_bytes(model, view) == held_bytes(model)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_compiled_layers_are_not_gone_round_where_they_draft(
+    deep: Callable[[str], Path], compiled: bool
+) -> None:
+    model = load_model(ModelSpec("deep", str(deep("llama"))), "cpu")
+    for layer in model.model.layers if compiled else ():
+        layer.compile(backend="eager")
+    view = shallow(model, lambda layers: [0, 1])
+    runner = ModelRunner(view, SlotStore(view, Limits(4, 64, 64, 1 << 20)))
+    assert (runner.fused is None) == compiled
 
 
 def test_it_does_what_it_says(deep: Callable[[str], Path]) -> None:

@@ -47,6 +47,10 @@ def _with(module: Any, config: Any, **children: nn.Module) -> Any:
 def _renumbered(module: nn.Module, number: int) -> Any:
     """A layer, new as far down as modules that know its number."""
     new: Any = _copy(module)
+    if module._compiled_call_impl is not None:
+        # a copy is not compiled; that its `forward` is its own keeps the engine from going round it
+        # and from packing, for the copy, weights that the compiled layers use
+        new.forward = new.forward
     if hasattr(new, "layer_idx"):
         new.layer_idx = number
     for name, child in module.named_children():
