@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -41,6 +41,18 @@ class Answer:
     text: str
 
 
+@dataclass(frozen=True)
+class Departure:
+    """When a request goes out; given to it as ``trace_request_ctx``.
+
+    ``due`` is awaited when it is made and has its connection; ``sent`` is called the moment its
+    head has been written.
+    """
+
+    due: Callable[[], Awaitable[None]]
+    sent: Callable[[], None]
+
+
 class Client:
     """Requests to one server, sent from a thread of its own."""
 
@@ -57,6 +69,8 @@ class Client:
     async def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE)
         trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(_connected)
+        trace.on_connection_create_end.append(_connected)
         trace.on_request_headers_sent.append(_sent)
         return aiohttp.ClientSession(
             connector=connector,
@@ -111,10 +125,16 @@ class Client:
         await asyncio.sleep(0)  # the transports close in the loop's next turn
 
 
+async def _connected(_session: Any, context: Any, _params: Any) -> None:
+    departure: Departure | None = context.trace_request_ctx
+    if departure:
+        await departure.due()
+
+
 async def _sent(_session: Any, context: Any, _params: Any) -> None:
-    """Call what a request was given as ``trace_request_ctx`` the moment it goes out."""
-    if context.trace_request_ctx is not None:
-        context.trace_request_ctx()
+    departure: Departure | None = context.trace_request_ctx
+    if departure:
+        departure.sent()
 
 
 def told(error: BaseException) -> str:

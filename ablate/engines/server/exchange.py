@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from queue import SimpleQueue
 
 import aiohttp
 
-from ablate.engines.server.client import Client, ServerError, told
+from ablate.engines.server.client import Client, Departure, ServerError, told
 
 SCRAPE_INTERVAL = 0.5  # s; a server's metrics page takes it milliseconds to write
 WATCH_INTERVAL = 0.5
+EARLY = 3e-3  # s; so long before it is due a scheduled request is made, and connected
 SHOWN = 600  # characters of an error page
 
 
@@ -122,7 +124,7 @@ class Exchange:
             if job.arrival is None:  # the slot's user thinks, and the next slot need not wait
                 requests.create_task(self._request(job, self._now() + job.pause, slots))
             else:
-                await self._until(job.arrival)
+                await self._until(job.arrival - EARLY)
                 requests.create_task(self._request(job, job.arrival, slots))
 
     async def _until(self, time: float) -> None:
@@ -130,7 +132,7 @@ class Exchange:
             await asyncio.sleep(left)
 
     async def _request(self, job: Job, arrival: float, slots: asyncio.Semaphore) -> None:
-        await self._until(arrival)
+        await self._until(arrival - EARLY)
         now = self._now()
         stream = Stream(job, arrival, dispatched=now, last=now)
         self._live.add(stream)
@@ -140,9 +142,10 @@ class Exchange:
             if job.arrival is None:  # nobody scheduled it: making it ready is no latency
                 stream.arrival = stream.dispatched
 
+        departure = Departure(partial(self._until, arrival), sent)
         try:
             async with self._http.post(
-                f"{self._rules.base_url}{job.path}", data=job.body, trace_request_ctx=sent
+                f"{self._rules.base_url}{job.path}", data=job.body, trace_request_ctx=departure
             ) as response:
                 if response.status != 200:
                     page = (await response.text(errors="replace"))[:SHOWN]
