@@ -9,7 +9,9 @@ has the length asked for, whatever the model would rather say.
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -103,8 +105,9 @@ def local(path: str, dtype: str) -> Serve:
 
     model = resolve_model(ModelConfig(path, dtype=dtype))
     context = EngineContext(model, ArmPlugins({}), Sampling(max_tokens=256), 32)
-    # vLLM, too, packs an output layer that is the embedding as well, and holds both
-    session: Any = LocalEngine(pack_output=True).open(context)
+    # as vLLM does: an output layer that is the embedding is packed as well, and long steps may be
+    engine = LocalEngine(pack_output=True, max_num_batched_tokens=2048)
+    session: Any = engine.open(context)
     take_token_ids(session)
 
     def serve(asked: Asked) -> None:
@@ -147,11 +150,73 @@ def vllm(path: str, dtype: str) -> Serve:
     return serve
 
 
+def llama_cpp(path: str, dtype: str) -> Serve:
+    """llama.cpp's library, one batch of all sequences a step; ``path`` is a GGUF file."""
+    import llama_cpp as lib  # type: ignore[import-not-found, unused-ignore]
+    import numpy as np
+
+    rows, length = 32, 512
+    with tempfile.TemporaryDirectory() as folder:  # the file has done its work once it is loaded
+        params = lib.llama_model_default_params()
+        params.use_mmap = False
+        model = lib.llama_model_load_from_file(_converted(lib, path, dtype, folder), params)
+    config = lib.llama_context_default_params()
+    config.n_ctx, config.n_seq_max = rows * length, rows
+    config.n_batch = config.n_ubatch = 2048
+    config.n_threads = config.n_threads_batch = len(os.sched_getaffinity(0))
+    context = lib.llama_init_from_model(model, config)
+    batch = lib.llama_batch_init(2048, 0, 1)
+    vocabulary = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
+
+    def forward(spans: Mapping[int, tuple[list[int], int]]) -> dict[int, int]:
+        """The next token of each sequence, of new tokens and the place of the first."""
+        n, last = 0, {}
+        for row, (tokens, start) in spans.items():
+            for position, token in enumerate(tokens, start):
+                batch.token[n], batch.pos[n], batch.logits[n] = token, position, 0
+                batch.n_seq_id[n], batch.seq_id[n][0] = 1, row
+                n += 1
+            last[row] = n - 1
+            batch.logits[n - 1] = 1
+        batch.n_tokens = n
+        assert lib.llama_decode(context, batch) == 0  # noqa: S101
+        logits = {row: lib.llama_get_logits_ith(context, place) for row, place in last.items()}
+        shape = (vocabulary,)
+        return {r: int(np.ctypeslib.as_array(x, shape).argmax()) for r, x in logits.items()}
+
+    def serve(asked: Asked) -> None:
+        lib.llama_memory_clear(lib.llama_get_memory(context), True)
+        spans = {row: (prompt, 0) for row, prompt in enumerate(asked.prompts)}
+        left = list(asked.lengths)
+        while spans:
+            new = forward(spans)
+            for row in new:
+                left[row] -= 1
+            spans = {
+                row: ([token], spans[row][1] + len(spans[row][0]))
+                for row, token in new.items()
+                if left[row]
+            }
+
+    return serve
+
+
+def _converted(lib: Any, path: str, dtype: str, folder: str) -> bytes:
+    """The GGUF file with its weights in ``dtype``."""
+    params = lib.llama_model_quantize_default_params()
+    params.ftype = {"float32": 0, "float16": 1, "bfloat16": 32}[dtype]
+    params.allow_requantize = True
+    out = os.path.join(folder, "model.gguf").encode()
+    assert lib.llama_model_quantize(path.encode(), out, params) == 0  # noqa: S101
+    return out
+
+
 CONTENDERS: Mapping[str, Callable[[str, str], Serve]] = {
     "local": local,
     "generate": generate,
     "continuous batching": continuous_batching,
     "vllm": vllm,
+    "llama.cpp": llama_cpp,
 }
 
 

@@ -1,10 +1,11 @@
 """Output tokens per second of the engine ``local`` against other ways to decode the same model.
 
-``python -m benchmarks.local_speed --model SMOLLM2 [--vllm-python PY]``. Every contender is a
-process of its own (``benchmarks.contenders``); they have the same prompts and forced lengths, and
-take turns, so that each pair meets the same machine. Loads: ``batch``, 32 prompts with 16 to 256
-new tokens; ``one``, a single prompt with 128. Prints each ratio, their geometric mean and its 95 %
-interval. On two cores nothing else may run beside it.
+``python -m benchmarks.local_speed --model SMOLLM2 [--vllm-python PY] [--llama-python PY --gguf F]``
+
+Every contender is a process of its own (``benchmarks.contenders``); they have the same prompts and
+forced lengths, and take turns, so that each pair meets the same machine. Loads: ``batch``, 32
+prompts with 16 to 256 new tokens; ``one``, a single prompt with 128. Prints each ratio, their
+geometric mean and its 95 % interval. On two cores nothing else may run beside it.
 """
 
 from __future__ import annotations
@@ -92,11 +93,12 @@ def compare(asked: Asked, options: argparse.Namespace, path: str, folder: Path) 
     load = folder / "load.json"
     load.write_text(json.dumps({"prompts": asked.prompts, "lengths": asked.lengths}))
     found: dict[str, list[float]] = {name: [] for name in ("local", *options.against)}
+    others = {"vllm": options.vllm_python, "llama.cpp": options.llama_python}
     with ExitStack() as stack:
         running = {}
         for name in found:
-            python = options.vllm_python if name == "vllm" else sys.executable
-            args = (path, options.dtype, str(load))
+            python = others.get(name, sys.executable)
+            args = (options.gguf if name == "llama.cpp" else path, options.dtype, str(load))
             log = folder / f"{name}.log"
             running[name] = stack.enter_context(contender(name, python, args, log))
             running[name].ready()
@@ -117,9 +119,11 @@ def main() -> None:
     parser.add_argument("--against", nargs="*", default=["generate", "continuous batching"])
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--vllm-python", help="an interpreter that has vLLM")
+    parser.add_argument("--llama-python", help="an interpreter that has llama-cpp-python")
+    parser.add_argument("--gguf", help="the model's file for it; its weights are converted")
     options = parser.parse_args()
-    if options.vllm_python:
-        options.against.append("vllm")
+    options.against += ["vllm"] * bool(options.vllm_python)
+    options.against += ["llama.cpp"] * bool(options.llama_python and options.gguf)
     model = resolve_model(ModelConfig(options.model))
     for name, asked in loads(Codebook(model)).items():
         if name in options.load:

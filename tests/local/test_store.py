@@ -16,6 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from ablate.engines.local import slots
 from ablate.engines.local.batch import Batch, Span
 from ablate.engines.local.interfaces import KVStore, Seq
 from ablate.engines.local.slots import SlotStore
@@ -27,12 +28,12 @@ LAYERS, HEADS, SIZE = 2, 2, 4
 LIMITS = Limits(8, 64, 64, 1 << 20)
 
 
-def model() -> SimpleNamespace:
+def model(dtype: torch.dtype = torch.float32) -> SimpleNamespace:
     config = SimpleNamespace(
         num_hidden_layers=LAYERS, num_attention_heads=4, num_key_value_heads=HEADS, head_dim=SIZE
     )
     config.get_text_config = lambda: config
-    return SimpleNamespace(config=config, dtype=torch.float32, device=torch.device("cpu"))
+    return SimpleNamespace(config=config, dtype=dtype, device=torch.device("cpu"))
 
 
 def vector(token: int, position: int, layer: int) -> torch.Tensor:
@@ -45,6 +46,7 @@ class StoreMachine(RuleBasedStateMachine):
     """Admits, extends by several rows at once, rolls back and frees sequences."""
 
     tolerance = 0.0
+    dtype = torch.float32
 
     def make(self) -> KVStore:
         return SlotStore(model(), LIMITS)
@@ -87,7 +89,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.begin(batch)
         for layer in range(LAYERS):
             places = [(t, s.start + i) for s in batch.spans for i, t in enumerate(s.tokens)]
-            new = torch.stack([vector(t, p, layer) for t, p in places])
+            new = torch.stack([vector(t, p, layer) for t, p in places]).to(self.dtype)
             self.store.append(layer, new, -new)
             for group in batch.groups:
                 keys, values = self.store.read(layer, group)
@@ -98,9 +100,9 @@ class StoreMachine(RuleBasedStateMachine):
     def check_row(self, keys: torch.Tensor, values: torch.Tensor, span: Span, layer: int) -> None:
         tokens = [*self.seqs[span.seq_id].tokens[: span.start], *span.tokens]
         expected = torch.stack([vector(t, p, layer) for p, t in enumerate(tokens)], dim=1)
-        got = keys[:, : len(tokens)]
-        torch.testing.assert_close(got, expected, atol=self.tolerance, rtol=0)
-        torch.testing.assert_close(values[:, : len(tokens)], -expected, atol=self.tolerance, rtol=0)
+        for got, truth in ((keys, expected), (values, -expected)):
+            got = got[:, : len(tokens)].float()
+            torch.testing.assert_close(got, truth, atol=self.tolerance, rtol=0)
 
     @precondition(lambda self: self.seqs)
     @rule(data=st.data())
@@ -123,6 +125,20 @@ class Int8Machine(StoreMachine):
         return SlotStore(model(), LIMITS, Int8())
 
 
+class CoarseMachine(StoreMachine):
+    """Here memory follows the longest sequence down, too."""
+
+    tolerance, dtype = 1 / 256, torch.bfloat16
+
+    def make(self) -> KVStore:
+        return SlotStore(model(self.dtype), LIMITS)
+
+    @invariant()
+    def what_nobody_uses_is_given_back(self) -> None:
+        if not self.seqs:
+            assert self.store.allocated_bytes == 0
+
+
 class PrefixMachine(StoreMachine):
     """Tokens are few, so prompts often share blocks of two."""
 
@@ -130,8 +146,12 @@ class PrefixMachine(StoreMachine):
         return PrefixStore(SlotStore(model(), LIMITS), block_size=2)
 
 
-@pytest.mark.parametrize("machine", [StoreMachine, Int8Machine, PrefixMachine])
-def test_store_is_a_list_of_vectors(machine: type[StoreMachine]) -> None:
+@pytest.mark.parametrize("machine", [StoreMachine, CoarseMachine, Int8Machine, PrefixMachine])
+@pytest.mark.parametrize("positions", [slots.POSITIONS, 4])  # 4: memory grows and shrinks often
+def test_store_is_a_list_of_vectors(
+    machine: type[StoreMachine], positions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "POSITIONS", positions)
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None)
+        machine, settings=settings(max_examples=25, stateful_step_count=25, deadline=None)
     )

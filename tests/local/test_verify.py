@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from ablate.engines.local.interfaces import Draft, Seq
-from ablate.engines.local.sampler import ACCEPT, DRAFT, SeededSampler
+from ablate.engines.local.sampler import ACCEPT, DRAFT, SeededSampler, most_likely
 from ablate.engines.local.verify import verify
 from ablate.types import Problem, Request, Sampling
 
@@ -97,3 +99,14 @@ def test_greedy_keeps_matching_drafts_only() -> None:
     assert verify(logits, seqs, [Draft([1, 2])], sampler) == [[1, 2, 3]]
     assert verify(logits, seqs, [Draft([1, 0])], sampler) == [[1, 2]]
     assert verify(logits, seqs, [Draft([3, 2])], sampler) == [[1]]
+
+
+@given(
+    st.lists(st.lists(st.sampled_from([-2.5, -1e-3, -0.0, 0.0, 0.5, 3.0]), min_size=6, max_size=6)),
+    st.sampled_from([torch.float32, torch.bfloat16]),
+)
+def test_the_most_likely_token_is_the_first_of_the_best(
+    rows: list[list[float]], dtype: torch.dtype
+) -> None:
+    logits = torch.tensor(rows, dtype=dtype).view(-1, 6)
+    assert most_likely(logits) == [row.index(max(row)) for row in logits.tolist()]

@@ -40,11 +40,10 @@ class Stale(SlotStore):
     """Never overwrites what was written once."""
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
-        slots, positions = self._where
         for planes, new in ((self._keys, key), (self._values, value)):
-            held = planes[0][layer][slots, :, positions]
+            held = planes[0][layer][self._where]
             empty = (held == 0).all(-1, keepdim=True)
-            planes[0][layer][slots, :, positions] = torch.where(empty, new, held)
+            planes[0][layer][self._where] = torch.where(empty, new, held)
 
     def free(self, seq_id: int) -> None:
         slot = self._slot_of[seq_id]
@@ -75,8 +74,11 @@ class Mixed(SlotStore):
 class Undefined(SlotStore):
     """Leaves NaN beyond a row's length."""
 
-    def _empty(self, slots: int, positions: int, width: int, dtype: torch.dtype) -> Tensor:
-        return super()._empty(slots, positions, width, dtype).fill_(torch.nan)
+    def _resized(self, old: Tensor, slots: int, positions: int) -> Tensor:
+        new = super()._resized(old, slots, positions)
+        new[:, old.shape[1] :] = torch.nan
+        new[:, :, :, old.shape[3] :] = torch.nan
+        return new
 
 
 class Careless(SlotStore):

@@ -17,6 +17,7 @@ from ablate.errors import TrialError
 
 NAME = "ablate"
 FEW_QUERIES = 32
+LITTLE, START = 3000, 100  # keys of all rows and heads; to start on one costs as much as so many
 _UNSUPPORTED = ("softcap", "s_aux")
 
 
@@ -110,30 +111,28 @@ def _attention(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float | None
 ) -> Tensor:
     """``[R, G, f, D]`` of queries ``[R, G, f, D]`` over keys and values ``[R, G, L, D]``."""
-    if q.shape[2] <= FEW_QUERIES and is_onednns(q.dtype, q.device):
-        return _few_queries(q, k, v, mask, scaling)
+    rows, heads, f, size = q.shape
+    much = rows * heads * (k.shape[2] + START) > LITTLE
+    if much and f <= FEW_QUERIES and is_onednns(q.dtype, q.device):
+        return _few_queries(q, k, v, mask, size**-0.5 if scaling is None else scaling)
     return scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
 
 
-def _few_queries(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scaling: float | None
-) -> Tensor:
-    """The same by two batched products, with the softmax in float32.
+def _few_queries(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """The same by two batched products; torch's softmax is computed in float32.
 
     torch's kernel makes two small products for every row and head, whose start costs more than
     they do. oneDNN takes what is dense: a copy is cheaper than what it does with the rest.
     """
     rows, heads, f, size = q.shape
-    scale = size**-0.5 if scaling is None else scaling
     keys, values = (t.contiguous().view(rows * heads, -1, size) for t in (k, v))
-    queries = q.reshape(rows * heads, f, size)
+    scores = torch.bmm(q.reshape(rows * heads, f, size), keys.transpose(1, 2))
     if mask is None:
-        scores = torch.bmm(queries, keys.transpose(1, 2)).mul_(scale)
+        scores = scores.mul_(scale)
     else:
-        hidden = mask.expand(-1, heads, -1, -1).reshape(rows * heads, f, -1)
-        scores = torch.baddbmm(hidden, queries, keys.transpose(1, 2), alpha=scale)
-    weights = torch.softmax(scores, -1, dtype=torch.float32).to(q.dtype)
-    return torch.bmm(weights, values).view(rows, heads, f, size)
+        scores = torch.add(mask, scores.view(rows, heads, f, -1), alpha=scale)
+        scores = scores.view(rows * heads, f, -1)
+    return torch.bmm(torch.softmax(scores, -1), values).view(rows, heads, f, size)
 
 
 def _written_out(

@@ -1,9 +1,9 @@
 """Models of the Llama family in fewer and larger operations.
 
 What a model computes stays the same, up to the order of floating-point operations: queries, keys
-and values come from one product, additions and SiLU are done inside the products, and rotation is
-applied to queries and keys together, by angles that are worked out once. The module tree stays as
-it is, and what a plugin has put in place of a linear layer is called as it is.
+and values come from one product, as do a layer's two branches, additions are done inside the
+products, and rotation is applied to queries and keys together, by angles worked out once. The
+module tree stays as it is, and what a plugin has put in place of a linear layer is called as it is.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import rms_norm, silu
+from torch.nn.functional import layer_norm, rms_norm, silu
 
 from ablate.engines.local.attention import PackedStep, attend_rows
 from ablate.engines.local.batch import Batch
-from ablate.engines.local.packing import PackedLinear, Product, join
+from ablate.engines.local.packing import PackedLinear, Product, is_onednns, join
 
 FAMILIES = (("llama", "Llama"), ("qwen2", "Qwen2"), ("qwen3", "Qwen3"), ("mistral", "Mistral"))
 MODELS = frozenset(
@@ -29,6 +29,7 @@ FIXED_ANGLES = (
     "llama3",
     "yarn",
 )  # those of other kinds change with the length
+FEW = 64  # rows for which many small operations cost more than a large one
 MORE_ANGLES = 256  # by which their table grows at least
 
 
@@ -97,7 +98,7 @@ class FusedLayer:
         self._head_norms = [_norm(norm) for norm in named if norm is not None]
         self._qkv = join(attention, ("q_proj", "k_proj", "v_proj"))
         self._out = join(attention, ("o_proj",))
-        self._gate, self._up = join(mlp, ("gate_proj",)), join(mlp, ("up_proj",))
+        self._gate_up = join(mlp, ("gate_proj", "up_proj"))
         self._down = join(mlp, ("down_proj",))
         self._heads: int = attention.config.num_attention_heads
         self._kv_heads: int = attention.config.num_key_value_heads
@@ -111,12 +112,12 @@ class FusedLayer:
     def _attend(self, x: Tensor, step: PackedStep, angles: tuple[Tensor, Tensor]) -> Tensor:
         """``[N, H * D]`` of the normed input ``[N, hidden]``."""
         qkv = self._project(x).view(len(x), -1, self._size)
-        both, value = qkv[:, : -self._kv_heads], qkv[:, -self._kv_heads :]
+        both, value = qkv.split_with_sizes((self._heads + self._kv_heads, self._kv_heads), 1)
         if self._head_norms:
-            q, k = both[:, : self._heads], both[:, self._heads :]
+            q, k = both.split_with_sizes((self._heads, self._kv_heads), 1)
             both = torch.cat((self._head_norms[0](q), self._head_norms[1](k)), 1)
         both = _rotate(both, angles)
-        query, key = both[:, : self._heads], both[:, self._heads :]
+        query, key = both.split_with_sizes((self._heads, self._kv_heads), 1)
         return attend_rows(step, self._index, query, key, value, self._scaling, self._window)
 
     def _project(self, x: Tensor) -> Tensor:
@@ -126,8 +127,11 @@ class FusedLayer:
         return torch.cat((a.q_proj(x), a.k_proj(x), a.v_proj(x)), -1)
 
     def _activate(self, x: Tensor) -> Tensor:
-        gate = self._gate.silu(x) if self._gate else silu(self._mlp.gate_proj(x))
-        return self._up.times(x, gate) if self._up else gate * self._mlp.up_proj(x)
+        if not self._gate_up:
+            gated: Tensor = silu(self._mlp.gate_proj(x)) * self._mlp.up_proj(x)
+            return gated
+        gate, up = self._gate_up.linear(x).chunk(2, -1)
+        return silu(gate, inplace=True).mul_(up)
 
 
 def _rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
@@ -141,9 +145,19 @@ def _add(product: Product | None, linear: nn.Module, x: Tensor, residual: Tensor
 
 
 def _norm(module: Any) -> Callable[[Tensor], Tensor]:
-    weight, eps = module.weight, module.variance_epsilon
-    shape = (weight.numel(),)
-    return lambda x: rms_norm(x, shape, weight, eps)
+    weight, eps, size = module.weight, module.variance_epsilon, module.weight.numel()
+    if not is_onednns(weight.dtype, weight.device):
+        return lambda x: rms_norm(x, (size,), weight, eps)
+    twice = torch.cat((weight, weight)).detach()
+
+    def norm(x: Tensor) -> Tensor:
+        if len(x) > FEW:
+            return rms_norm(x, (size,), weight, eps)
+        # x and -x have no mean, so that their LayerNorm, one operation, is the RMSNorm of x
+        both = layer_norm(torch.cat((x, -x), -1), (2 * size,), twice, None, eps)
+        return both[..., :size]
+
+    return norm
 
 
 def _window(attention: Any) -> int | None:

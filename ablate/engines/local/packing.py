@@ -1,9 +1,9 @@
-"""Linear layers of the same input as one product, with what follows it.
+"""Linear layers of the same input as one product, with what is added to it.
 
 ``F.linear`` re-orders a bfloat16 weight at every call on a CPU. Packed once as oneDNN wants it, the
-product takes 0.6 to 0.9 of the time (``python -m benchmarks.local_speed``), and what follows it (an
-addition, a product, SiLU) is done before the result leaves the registers. Small float32 weights are
-better off as they are: a call of oneDNN costs more than they do.
+product takes 0.6 to 0.9 of the time (``python -m benchmarks.local_speed``), and what is added to it
+is added before the result leaves the registers. Small float32 weights are better off as they are: a
+call of oneDNN costs more than they do.
 """
 
 from __future__ import annotations
@@ -34,14 +34,6 @@ class Product(ABC):
         """It alone."""
 
     @abstractmethod
-    def silu(self, x: Tensor) -> Tensor:
-        """SiLU of it."""
-
-    @abstractmethod
-    def times(self, x: Tensor, other: Tensor) -> Tensor:
-        """It times ``other``, element by element."""
-
-    @abstractmethod
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
         """It and ``other`` added."""
 
@@ -61,12 +53,6 @@ class StackedWeight(Product):
     def linear(self, x: Tensor) -> Tensor:
         return F.linear(x, self._weight, self._bias)
 
-    def silu(self, x: Tensor) -> Tensor:
-        return F.silu(self.linear(x), inplace=True)
-
-    def times(self, x: Tensor, other: Tensor) -> Tensor:
-        return self.linear(x).mul_(other)
-
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
         return self.linear(x).add_(other)
 
@@ -81,14 +67,6 @@ class PackedWeight(Product):
 
     def linear(self, x: Tensor) -> Tensor:
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.held, self.bias, "none", [], "")
-        return y
-
-    def silu(self, x: Tensor) -> Tensor:
-        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.held, self.bias, "swish", [], "")
-        return y
-
-    def times(self, x: Tensor, other: Tensor) -> Tensor:
-        y: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, other, self.held, self.bias, "mul")
         return y
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:

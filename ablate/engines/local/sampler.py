@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,6 +50,12 @@ def most_likely(logits: Tensor) -> list[int]:
     if logits.device.type != "cpu":
         return [int(t) for t in logits.argmax(-1).tolist()]
     # on a CPU, NumPy's argmax takes a tenth of the time of torch's
+    if logits.dtype == torch.bfloat16:
+        # NumPy lacks it; read as integers, numbers above zero are in the same order, above all else
+        bits = logits.view(torch.int16).numpy()
+        best = bits.argmax(-1)
+        if (np.take_along_axis(bits, best[:, None], -1) > 0).all():
+            return [int(t) for t in best]
     return [int(t) for t in logits.float().numpy().argmax(-1)]
 
 

@@ -22,6 +22,7 @@ from ablate.engines.local.slotkeeping import SlotKeeper
 from ablate.types import Limits
 
 SLOTS, POSITIONS = 4, 64  # by which memory grows
+WHOLE = 1.5  # up to so many times what is needed, reading all there is costs less than a copy
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class CacheShape:
             dtype=model.dtype,
             device=model.device,
         )
+
+
+Planes = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
+"""Of keys and of values, each with as many as the codec has."""
 
 
 class Codec(ABC):
@@ -97,17 +102,20 @@ class SlotStore(SlotKeeper):
         widths = self.codec.planes(self.shape)
         per_head = sum(w * d.itemsize for w, d in widths)
         self._bytes_per_token = 2 * self.shape.vectors * per_head
-        self._keys = [self._empty(0, 0, w, d) for w, d in widths]
-        self._values = [self._empty(0, 0, w, d) for w, d in widths]
-        nowhere = torch.empty(0, dtype=torch.long, device=self.shape.device)
-        self._where = (nowhere, nowhere)  # slot and position of each packed token of the step
+        self._keys = [self._none_yet(w, d) for w, d in widths]
+        self._values = [self._none_yet(w, d) for w, d in widths]
+        self._layers = self._by_layer()
+        # slots, all heads and positions of the packed tokens of the step
+        self._where: tuple[Any, slice, Any] = (0, slice(None), 0)
         self._rows: list[slice | Tensor] = []
+        self._reads: list[list[Planes]] = []  # of each group; of none where rows are not together
+        onednns = is_onednns(self.shape.dtype, self.shape.device)
+        self._reads_dense = onednns and isinstance(self.codec, Plain)
 
-    def _empty(self, slots: int, positions: int, width: int, dtype: torch.dtype) -> Tensor:
-        shape = self.shape
-        # zeros, since what lies beyond a row's length is masked but must be finite
-        size = (shape.layers, slots, shape.kv_heads, positions, width)
-        return torch.zeros(size, dtype=dtype, device=shape.device)
+    def _none_yet(self, width: int, dtype: torch.dtype) -> Tensor:
+        """A plane of no slots and no positions."""
+        size = (self.shape.layers, 0, self.shape.kv_heads, 0, width)
+        return torch.empty(size, dtype=dtype, device=self.shape.device)
 
     @property
     def capacity_tokens(self) -> int:
@@ -135,18 +143,32 @@ class SlotStore(SlotKeeper):
             for plane in (*self._keys, *self._values):
                 plane[:, target, :, :held] = plane[:, source, :, :held]
 
+    def _by_layer(self, *index: Any) -> list[Planes]:
+        """``index`` of every layer's planes, as views: a step makes them all at once."""
+        some = ([p[:, *index].unbind(0) for p in planes] for planes in (self._keys, self._values))
+        keys, values = (list(zip(*planes, strict=True)) for planes in some)
+        return list(zip(keys, values, strict=True))
+
     def begin(self, batch: Batch) -> None:
         self._reserve(len(self._owner), max(g.length for g in batch.groups))
         slots = [self._slot_of[s.seq_id] for s in batch.spans for _ in s.tokens]
-        where = torch.tensor(slots, dtype=torch.long, device=self.shape.device)
-        self._where = (where, batch.positions[0])
+        if len(slots) == 1:  # plain numbers are quicker
+            self._where = (slots[0], slice(None), batch.spans[0].start)
+        else:
+            where = torch.tensor(slots, dtype=torch.long, device=self.shape.device)
+            self._where = (where, slice(None), batch.positions[0])
         self._rows = [self._rows_of(g) for g in batch.groups]
+        self._reads = [
+            self._by_layer(rows, slice(None), slice(self._width(group)))
+            if isinstance(rows, slice)
+            else []
+            for rows, group in zip(self._rows, batch.groups, strict=True)
+        ]
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
-        slots, positions = self._where
-        for planes, new in ((self._keys, key), (self._values, value)):
+        for planes, new in zip(self._layers[layer], (key, value), strict=True):
             for plane, part in zip(planes, self.codec.encode(new), strict=True):
-                plane[layer][slots, :, positions] = part
+                plane[self._where] = part
 
     def positions(self, group: Group) -> Tensor | None:
         width = self._width(group)
@@ -160,16 +182,21 @@ class SlotStore(SlotKeeper):
         Products of bfloat16 on a CPU are compiled for every new shape, and copy what is not dense:
         both cost more than a few keys more, up to the next multiple, or to all there are.
         """
-        have, need, shape = self._keys[0].shape[3], group.length, self.shape
-        if not is_onednns(shape.dtype, shape.device):
+        have, need = self._keys[0].shape[3], group.length
+        if not is_onednns(self.shape.dtype, self.shape.device):
             return need
-        return min(have, -(-need // POSITIONS) * POSITIONS)
+        most = have if self._reads_dense and have <= WHOLE * need else _up(need)
+        return min(have, most)
 
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
-        rows, length = self._rows[group.index], self._width(group)
-        keys = tuple(p[layer][rows, :, :length] for p in self._keys)
-        values = tuple(p[layer][rows, :, :length] for p in self._values)
-        dtype = self.shape.dtype
+        views, dtype = self._reads[group.index], self.shape.dtype
+        if views:
+            keys, values = views[layer]
+        else:
+            rows, width = self._rows[group.index], self._width(group)
+            keys, values = (
+                tuple(plane[rows, :, :width] for plane in planes) for planes in self._layers[layer]
+            )
         return self.codec.decode(keys, dtype), self.codec.decode(values, dtype)
 
     def commit(self, seq: Seq, length: int) -> None:
@@ -200,16 +227,24 @@ class SlotStore(SlotKeeper):
         self._resize(*self._grown(slots, max([positions, *self._length.values()])))
 
     def _give_back(self) -> None:
-        """Where memory is short, what is twice too much can serve others: cached prefixes."""
-        have = self._keys[0].shape[1] * self._keys[0].shape[3]
+        """Where memory is short, what is twice too much can serve others: cached prefixes.
+
+        And where reads copy what is not dense, positions that nobody uses cost every step.
+        """
+        have_slots, have_positions = self._keys[0].shape[1], self._keys[0].shape[3]
+        have = have_slots * have_positions
         slots, positions = len(self._owner), max(self._length.values(), default=0)
         if have > self.room_tokens // 2 and slots * positions <= have // 2:
             self._resize(slots, positions)
+        elif self._reads_dense and _up(positions) + POSITIONS <= have_positions:
+            self._resize(have_slots if slots else 0, _up(positions))
 
     def _resize(self, slots: int, positions: int) -> None:
+        self._layers, self._reads = [], []  # views would keep what they are of
         for planes in (self._keys, self._values):
             for i, old in enumerate(planes):  # one by one: old and new are held together
                 planes[i] = self._resized(old, slots, positions)
+        self._layers = self._by_layer()
 
     def _grown(self, slots: int, positions: int) -> tuple[int, int]:
         """Some more than needed, to spare copies; near the end of the room, less."""
@@ -226,10 +261,17 @@ class SlotStore(SlotKeeper):
         return more_slots, max(positions, min(positions + POSITIONS, longest, room // more_slots))
 
     def _resized(self, old: Tensor, slots: int, positions: int) -> Tensor:
-        new = self._empty(slots, positions, old.shape[4], old.dtype)
+        layers, _, heads, _, width = old.shape
+        new = old.new_empty((layers, slots, heads, positions, width))
         slots, positions = min(slots, old.shape[1]), min(positions, old.shape[3])
         new[:, :slots, :, :positions] = old[:, :slots, :, :positions]
+        new[:, :slots, :, positions:] = 0  # masked, but it must be finite
+        new[:, slots:] = 0
         return new
+
+
+def _up(positions: int) -> int:
+    return -(-positions // POSITIONS) * POSITIONS
 
 
 def more(have: int, need: int, step: int, most: int) -> int:
