@@ -17,21 +17,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ablate.domains.arithmetic import Arithmetic
+from ablate.domains.logic import Logic
 from ablate.engines.base import EngineContext
 from ablate.engines.text import Codebook
 from ablate.interpreters import interpreter
 from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import ArmPlugins
-from ablate.types import Completion, Load, ModelSpec, Request, Sampling
+from ablate.types import Completion, Load, ModelSpec, Problem, Request, Sampling
 from ablate_vllm import VllmEngine
 from ablate_vllm.session import VllmSession, defaults, environment
-from benchmarks.local_vs_generate import problems
 from benchmarks.ratios import print_ratios
 
 TOKENS = 128
 # Sizes that vLLM chooses by who asks: 256 sequences for its offline class, 128 for AsyncLLM.
 SIZES = {"max_num_seqs": 256, "max_num_batched_tokens": 4096}
 ARGS: Mapping[str, Any] = {"max_model_len": 1024, **SIZES}
+
+
+def problems(n: int) -> list[Problem]:
+    return [*Arithmetic(limit=n // 2).problems(), *Logic(limit=n - n // 2).problems()]
 
 
 class Unstopped(VllmSession):
