@@ -101,7 +101,7 @@ def local(path: str, dtype: str) -> Serve:
     from ablate.engines.local import LocalEngine
     from ablate.models import ModelConfig, resolve_model
     from ablate.plugins import ArmPlugins
-    from ablate.types import Completion, Load, Problem, Request, Sampling
+    from ablate.types import Completion, Sampling
 
     model = resolve_model(ModelConfig(path, dtype=dtype))
     context = EngineContext(model, ArmPlugins({}), Sampling(max_tokens=256), 32)
@@ -111,15 +111,22 @@ def local(path: str, dtype: str) -> Serve:
     take_token_ids(session)
 
     def serve(asked: Asked) -> None:
-        requests = tuple(
-            Request(str(i), Problem(str(i), "", "", "", max_tokens=length, payload=ids), 0, 0)
-            for i, (ids, length) in enumerate(zip(asked.prompts, asked.lengths, strict=True))
-        )
         done: list[Completion] = []
-        session.run(Load(requests, len(requests)), done.append, lambda _: None)
+        session.run(load_of(asked), done.append, lambda _: None)
         assert sum(c.output_tokens for c in done) == sum(asked.lengths)  # noqa: S101
 
     return serve
+
+
+def load_of(asked: Asked) -> Any:
+    """All at once, for a session that takes token ids."""
+    from ablate.types import Load, Problem, Request
+
+    requests = tuple(
+        Request(str(i), Problem(str(i), "", "", "", max_tokens=length, payload=ids), 0, 0)
+        for i, (ids, length) in enumerate(zip(asked.prompts, asked.lengths, strict=True))
+    )
+    return Load(requests, len(requests))
 
 
 def take_token_ids(session: Any) -> None:

@@ -19,8 +19,8 @@ from ablate.engines.local import LocalEngine
 from ablate.engines.text import Codebook
 from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import ArmPlugins
-from ablate.types import Load, Problem, Request, Sampling
-from benchmarks.contenders import take_token_ids
+from ablate.types import Sampling
+from benchmarks.contenders import Asked, load_of, take_token_ids
 from benchmarks.local_speed import loads
 
 
@@ -54,18 +54,13 @@ def main() -> None:
     runner = session._parts.step._runner  # no way to serve a model
     forward = runner.fused = Timed(runner.fused)
     prompts = loads(Codebook(model))["batch"].prompts
-    requests = tuple(
-        Request(
-            str(i),
-            Problem(str(i), "", "", "", max_tokens=options.tokens, payload=prompts[i % 32]), 0, 0,
-        )
-        for i in range(options.rows)
-    )  # fmt: skip
+    rows = [prompts[i % len(prompts)] for i in range(options.rows)]
+    load = load_of(Asked(rows, [options.tokens] * len(rows)))
     shares = []
     for turn in range(options.turns + 1):
         forward.seconds, forward.calls = 0.0, 0
         began = time.perf_counter()
-        session.run(Load(requests, len(requests)), lambda _: None, lambda _: None)
+        session.run(load, lambda _: None, lambda _: None)
         whole = time.perf_counter() - began
         if turn:  # the first one warms up
             shares.append(1 - forward.seconds / whole)

@@ -77,8 +77,6 @@ class Load:
         self.store = make_store(case, self.budget)
         self.store.set_aside(case.aside * per_token)
         self.store.set_lookahead(case.lookahead)
-        # what a session asks before it serves a load
-        assume(self.store.fits([max(map(sum, case.sizes)) + case.lookahead]))
         limits = Limits(case.slots, case.tokens_a_step, LONGEST, self.budget, case.lookahead)
         self.scheduler = QueueScheduler(self.store, limits)
         self.left = len(case.sizes)
