@@ -1,9 +1,9 @@
 """One way of decoding, in a process of its own, for ``benchmarks.local_speed``.
 
-``python -m benchmarks.contenders NAME MODEL DTYPE LOAD.json`` loads and warms up, prints ``ready``,
-serves the load once for every line it is sent, and answers each with the useful output tokens and
-the seconds it took. A load is ``{"prompts": [token ids], "lengths": [new tokens]}``: every answer
-has the length asked for, whatever the model would rather say.
+``python -m benchmarks.contenders NAME MODEL DTYPE DEVICE LOAD.json`` loads and warms up, prints
+``ready``, serves the load once for every line it is sent, and answers each with the useful output
+tokens and the seconds it took. A load is ``{"prompts": [token ids], "lengths": [new tokens]}``:
+every answer has the length asked for, whatever the model would rather say.
 """
 
 from __future__ import annotations
@@ -33,21 +33,30 @@ class Asked:
         return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
 
 
+@dataclass(frozen=True)
+class Model:
+    """What is decoded, and where. vLLM and llama.cpp choose the device themselves."""
+
+    path: str
+    dtype: str
+    device: str
+
+
 Serve = Callable[[Asked], Any]
 
 
-def transformers_model(path: str, dtype: str) -> Any:
+def transformers_model(asked: Model) -> Any:
     from transformers import AutoModelForCausalLM
 
-    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
-    return model.eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(asked.path, dtype=asked.dtype)
+    return model.to(asked.device).eval()
 
 
-def generate(path: str, dtype: str) -> Serve:
+def generate(model: Model) -> Serve:
     """``generate()`` on one left-padded batch, which runs until the longest answer is done."""
     import torch
 
-    model = transformers_model(path, dtype)
+    loaded = transformers_model(model)
 
     def serve(asked: Asked) -> None:
         most = max(map(len, asked.prompts))
@@ -55,25 +64,26 @@ def generate(path: str, dtype: str) -> Serve:
         mask = [[0] * (most - len(p)) + [1] * len(p) for p in asked.prompts]
         new = max(asked.lengths)
         with torch.inference_mode():
-            out = model.generate(
-                torch.tensor(padded), attention_mask=torch.tensor(mask), max_new_tokens=new,
-                min_new_tokens=new, do_sample=False, pad_token_id=0,
+            out = loaded.generate(
+                torch.tensor(padded, device=loaded.device), do_sample=False, pad_token_id=0,
+                attention_mask=torch.tensor(mask, device=loaded.device), max_new_tokens=new,
+                min_new_tokens=new,
             )  # fmt: skip
         assert out.shape[1] == most + new  # noqa: S101
 
     return serve
 
 
-def continuous_batching(path: str, dtype: str) -> Serve:
+def continuous_batching(model: Model) -> Serve:
     """Transformers' continuous batching."""
     from transformers import GenerationConfig
 
-    model = transformers_model(path, dtype)
+    loaded = transformers_model(model)
     made: Any = GenerationConfig
     config = made(do_sample=False, max_new_tokens=256, eos_token_id=-1)
 
     def serve(asked: Asked) -> float:
-        with model.continuous_batching_context_manager(config, block=True, timeout=5) as manager:
+        with loaded.continuous_batching_context_manager(config, block=True, timeout=5) as manager:
             began = time.perf_counter()
             for ids, length in zip(asked.prompts, asked.lengths, strict=True):
                 manager.add_request(ids, max_new_tokens=length, eos_token_id=-1)
@@ -95,7 +105,7 @@ def _result(manager: Any) -> Any:
     raise RuntimeError("continuous batching did not answer")
 
 
-def local(path: str, dtype: str) -> Serve:
+def local(model: Model) -> Serve:
     """The engine ``local``."""
     from ablate.engines.base import EngineContext
     from ablate.engines.local import LocalEngine
@@ -103,10 +113,10 @@ def local(path: str, dtype: str) -> Serve:
     from ablate.plugins import ArmPlugins
     from ablate.types import Completion, Sampling
 
-    model = resolve_model(ModelConfig(path, dtype=dtype))
-    context = EngineContext(model, ArmPlugins({}), Sampling(max_tokens=256), 32)
+    spec = resolve_model(ModelConfig(model.path, dtype=model.dtype))
+    context = EngineContext(spec, ArmPlugins({}), Sampling(max_tokens=256), 32)
     # as vLLM does: an output layer that is the embedding is packed as well, and long steps may be
-    engine = LocalEngine(pack_output=True, max_num_batched_tokens=2048)
+    engine = LocalEngine(device=model.device, pack_output=True, max_num_batched_tokens=2048)
     session: Any = engine.open(context)
     take_token_ids(session)
 
@@ -136,12 +146,12 @@ def take_token_ids(session: Any) -> None:
     codebook.prompt = lambda problem: problem.payload
 
 
-def vllm(path: str, dtype: str) -> Serve:
+def vllm(model: Model) -> Serve:
     """vLLM's engine in this process, without compilation."""
     from vllm import LLM, SamplingParams
 
     engine = LLM(
-        path, dtype=dtype, enforce_eager=True, max_model_len=1024, max_num_seqs=32,
+        model.path, dtype=model.dtype, enforce_eager=True, max_model_len=1024, max_num_seqs=32,
         enable_prefix_caching=False, disable_log_stats=True,
     )  # fmt: skip
 
@@ -157,8 +167,8 @@ def vllm(path: str, dtype: str) -> Serve:
     return serve
 
 
-def llama_cpp(path: str, dtype: str) -> Serve:
-    """llama.cpp's library, one batch of all sequences a step; ``path`` is a GGUF file."""
+def llama_cpp(model: Model) -> Serve:
+    """llama.cpp's library, one batch of all sequences a step; the path is a GGUF file's."""
     import llama_cpp as lib  # type: ignore[import-not-found, unused-ignore]
     import numpy as np
 
@@ -166,14 +176,14 @@ def llama_cpp(path: str, dtype: str) -> Serve:
     with tempfile.TemporaryDirectory() as folder:  # the file has done its work once it is loaded
         params = lib.llama_model_default_params()
         params.use_mmap = False
-        model = lib.llama_model_load_from_file(_converted(lib, path, dtype, folder), params)
+        loaded = lib.llama_model_load_from_file(_converted(lib, model, folder), params)
     config = lib.llama_context_default_params()
     config.n_ctx, config.n_seq_max = rows * length, rows
     config.n_batch = config.n_ubatch = 2048
     config.n_threads = config.n_threads_batch = len(os.sched_getaffinity(0))
-    context = lib.llama_init_from_model(model, config)
+    context = lib.llama_init_from_model(loaded, config)
     batch = lib.llama_batch_init(2048, 0, 1)
-    vocabulary = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
+    vocabulary = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(loaded))
 
     def forward(spans: Mapping[int, tuple[list[int], int]]) -> dict[int, int]:
         """The next token of each sequence, of new tokens and the place of the first."""
@@ -208,17 +218,17 @@ def llama_cpp(path: str, dtype: str) -> Serve:
     return serve
 
 
-def _converted(lib: Any, path: str, dtype: str, folder: str) -> bytes:
+def _converted(lib: Any, model: Model, folder: str) -> bytes:
     """The GGUF file with its weights in ``dtype``."""
     params = lib.llama_model_quantize_default_params()
-    params.ftype = {"float32": 0, "float16": 1, "bfloat16": 32}[dtype]
+    params.ftype = {"float32": 0, "float16": 1, "bfloat16": 32}[model.dtype]
     params.allow_requantize = True
     out = os.path.join(folder, "model.gguf").encode()
-    assert lib.llama_model_quantize(path.encode(), out, params) == 0  # noqa: S101
+    assert lib.llama_model_quantize(model.path.encode(), out, params) == 0  # noqa: S101
     return out
 
 
-CONTENDERS: Mapping[str, Callable[[str, str], Serve]] = {
+CONTENDERS: Mapping[str, Callable[[Model], Serve]] = {
     "local": local,
     "generate": generate,
     "continuous batching": continuous_batching,
@@ -228,9 +238,9 @@ CONTENDERS: Mapping[str, Callable[[str, str], Serve]] = {
 
 
 def main() -> None:
-    name, path, dtype, load = sys.argv[1:]
+    name, path, dtype, device, load = sys.argv[1:]
     replies, sys.stdout = sys.stdout, sys.stderr  # libraries print, too
-    serve, asked = CONTENDERS[name](path, dtype), Asked.read(load)
+    serve, asked = CONTENDERS[name](Model(path, dtype, device)), Asked.read(load)
     serve(asked)
     print("ready", file=replies, flush=True)
     for _ in sys.stdin:

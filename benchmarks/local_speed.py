@@ -98,10 +98,12 @@ def compare(asked: Asked, options: argparse.Namespace, path: str, folder: Path) 
         running = {}
         for name in found:
             python = others.get(name, sys.executable)
-            args = (options.gguf if name == "llama.cpp" else path, options.dtype, str(load))
+            file = options.gguf if name == "llama.cpp" else path
+            args = (file, options.dtype, options.device, str(load))
             log = folder / f"{name}.log"
             running[name] = stack.enter_context(contender(name, python, args, log))
-            running[name].ready()
+        for started in running.values():
+            started.ready()
         for _ in range(options.pairs):
             for name, rates in found.items():
                 rates.append(running[name].rate())
@@ -115,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--model", default="tiny-reasoner")
     parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; vLLM and llama.cpp: cpu only")
     parser.add_argument("--load", nargs="+", default=["batch", "one"], choices=["batch", "one"])
     parser.add_argument("--against", nargs="*", default=["generate", "continuous batching"])
     parser.add_argument("--pairs", type=int, default=5)
@@ -128,7 +131,7 @@ def main() -> None:
     for name, asked in loads(Codebook(model)).items():
         if name in options.load:
             threads = os.environ.get("OMP_NUM_THREADS", "as many as cores")
-            print(f"{model.name}, {options.dtype}, {name}, threads: {threads}")
+            print(f"{model.name}, {options.dtype}, {options.device}, {name}, threads: {threads}")
             with tempfile.TemporaryDirectory() as folder:
                 compare(asked, options, model.path, Path(folder))
 

@@ -162,7 +162,7 @@ def row(
         return f"| {label} | {problems[0]} |"
     began = time.perf_counter()
     try:
-        model = plugin.ablate_load_model(spec, "cpu")  # type: ignore[attr-defined]
+        model = plugin.ablate_load_model(spec, plain.model.device.type)  # type: ignore[attr-defined]
     except AblateError as error:
         return f"| {label} | {error} |"
     took = time.perf_counter() - began
@@ -186,16 +186,20 @@ def row(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="tiny-reasoner")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--llmcompressor", default="", help="a Python that has it")
     parser.add_argument("--problems", type=int, default=10, help="of each of three domains")
     args = parser.parse_args()
     spec = spec_of(args.model)
-    plain = Runner(load_model(spec, "cpu"))
+    plain = Runner(load_model(spec, args.device))
     rows = rows_of(spec, plain.model, args.problems)
     heads = "kernel | bytes | decode b1 | decode b8 | prefill | KL | top-1 | loaded in"
-    print(f"{spec.name}, {torch.get_num_threads()} threads; bfloat16 = 1\n")
+    place = f"{torch.get_num_threads()} threads"
+    if args.device != "cpu":
+        place = torch.cuda.get_device_name(args.device)
+    print(f"{spec.name}, {place}; bfloat16 = 1\n")
     print(f"| method | {heads} |\n|{' --- |' * 9}", flush=True)
     for label in args.methods:
         plugin = METHODS[label](args.llmcompressor)

@@ -17,6 +17,7 @@ from ablate.engines.local.batch import Batch, Group, Span
 from ablate.engines.local.interfaces import KVStore, Seq
 from ablate.engines.local.slots import CacheShape
 from ablate.testing.cache.view import StoreError, attention, layer_view, shared_view, unfolded
+from ablate.testing.device import device
 from ablate.testing.models import random_model
 from ablate.types import Limits, Problem, Request
 
@@ -66,11 +67,11 @@ class Bench:
 
 @cache
 def bench(architecture: str) -> Bench:
-    model = random_model(architecture, **SHAPES[architecture])
+    model = random_model(architecture, **SHAPES[architecture]).to(device())
     shape = CacheShape.of(model)
     size = (shape.layers, 2, VOCABULARY, LONGEST, shape.kv_heads, shape.head_dim)
     computed = torch.randn(size, generator=torch.Generator().manual_seed(0))
-    return Bench(architecture, model, computed)
+    return Bench(architecture, model, computed.to(device()))
 
 
 def sequence(seq_id: int, prompt: Sequence[int]) -> Seq:

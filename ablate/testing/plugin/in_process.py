@@ -13,6 +13,7 @@ from ablate.engines.base import Session
 from ablate.engines.local import LocalEngine
 from ablate.engines.local.interfaces import DecodeStep, KVStore, Scheduler
 from ablate.plugins import Plugin, hooks_of
+from ablate.testing.device import device
 from ablate.testing.findings import Finding, bad, guarded, judged, said
 from ablate.testing.plugin import asking, evidence, lossless, parts
 from ablate.testing.plugin.watched import Watch, WatchedCache
@@ -53,7 +54,7 @@ def _varied(asked: Sequence[Request]) -> tuple[Request, ...]:
 ASKED = _varied(requests(PROMPTS))
 ALONE = ASKED[:6]  # one at a time takes long
 KINDS = {"cache": KVStore, "step": DecodeStep, "scheduler": Scheduler}
-ENGINE = LocalEngine(device="cpu", max_num_seqs=CONCURRENCY - 1)  # so that some wait
+ENGINE = LocalEngine(device=device(), max_num_seqs=CONCURRENCY - 1)  # so that some wait
 
 
 @dataclass(frozen=True)
