@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +76,27 @@ def generate(model: Model) -> Serve:
 
 
 def continuous_batching(model: Model) -> Serve:
-    """Transformers' continuous batching."""
-    from transformers import GenerationConfig
+    """Transformers' continuous batching, with torch's attention where flash-attn is not installed:
+    it would look for a kernel on the hub.
+    """
+    from transformers import ContinuousBatchingConfig, GenerationConfig
 
     loaded = transformers_model(model)
     made: Any = GenerationConfig
     config = made(do_sample=False, max_new_tokens=256, eos_token_id=-1)
+    # by default it takes nearly all of a GPU's memory, and others are loaded beside it
+    room: dict[str, Any] = {} if model.device == "cpu" else {"max_memory_percent": 0.2}
+    if not any(map(find_spec, ("flash_attn", "flash_attn_interface"))):
+        if "auto_switch_to_flash" in ContinuousBatchingConfig.__dataclass_fields__:
+            room["auto_switch_to_flash"] = False
+        else:
+            loaded.set_attn_implementation("paged|sdpa")
+    how = ContinuousBatchingConfig(**room)
 
     def serve(asked: Asked) -> float:
-        with loaded.continuous_batching_context_manager(config, block=True, timeout=5) as manager:
+        with loaded.continuous_batching_context_manager(
+            config, block=True, timeout=5, continuous_batching_config=how
+        ) as manager:
             began = time.perf_counter()
             for ids, length in zip(asked.prompts, asked.lengths, strict=True):
                 manager.add_request(ids, max_new_tokens=length, eos_token_id=-1)
@@ -100,8 +113,12 @@ def _result(manager: Any) -> Any:
     deadline = time.perf_counter() + DONE_WITHIN
     while time.perf_counter() < deadline:
         result = manager.get_result(timeout=1)
+        if result is not None and result.error:
+            raise RuntimeError(f"continuous batching: {result.error}")
         if result is not None and result.is_finished():
             return result
+        if result is None and not manager.is_running():
+            break
     raise RuntimeError("continuous batching did not answer")
 
 

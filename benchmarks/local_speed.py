@@ -43,12 +43,12 @@ def loads(codebook: Codebook) -> Mapping[str, Asked]:
 class Contender:
     """A process that serves its load once whenever it is told to."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
+    def __init__(self, name: str, process: subprocess.Popen[str], log: Path) -> None:
+        self._name, self._process, self._log = name, process, log
 
     def ready(self) -> None:
         if self._line() != "ready":
-            raise RuntimeError("a contender did not start")
+            raise RuntimeError(f"{self._name} did not start")
 
     def rate(self) -> float:
         """Useful output tokens per second of one turn."""
@@ -59,8 +59,12 @@ class Contender:
         return float(reply["tokens"]) / float(reply["seconds"])
 
     def _line(self) -> str:
+        """What it says next. Raises RuntimeError with the end of its log if it says no more."""
         assert self._process.stdout  # noqa: S101
-        return self._process.stdout.readline().strip()
+        line = self._process.stdout.readline().strip()
+        if not line:
+            raise RuntimeError(f"{self._name} ended: {self._log.read_text()[-2000:]}")
+        return line
 
 
 @contextmanager
@@ -80,7 +84,7 @@ def contender(name: str, python: str, args: Sequence[str], log: Path) -> Iterato
         ) as process,
     ):  # fmt: skip
         try:
-            yield Contender(process)
+            yield Contender(name, process, log)
         finally:
             process.kill()
 

@@ -71,7 +71,7 @@ def test_layers_that_share_an_input_give_what_each_gives_alone() -> None:
         product = Product([(codes, scales)], torch.float32)
         alone[name] = Int8Dynamic(product, 0, codes.shape, None)
     how = compressed.compression(config("int-quantized", 8, "int"))
-    made = compressed.layers(tensors, how, torch.float32)
+    made = compressed.layers(tensors, how, torch.float32, torch.device("cpu"))
     assert tensors == {}
     for x in (noise(4, 40), noise(1, 3, 40, seed=1), noise(4, 40)):
         for name in ("a.k_proj", "a.q_proj", "a.v_proj", "a.q_proj", "a.o_proj", "a.k_proj"):
@@ -128,7 +128,7 @@ def test_packed_codes_are_read_in_their_order() -> None:
         "a.weight_shape": torch.tensor([2, 16]),
     }
     how = compressed.compression(config("pack-quantized", 4, "int"))
-    (layer,) = compressed.layers(tensors, how, torch.float32).values()
+    (layer,) = compressed.layers(tensors, how, torch.float32, torch.device("cpu")).values()
     scales = torch.tensor([[1.0] * 8 + [2.0] * 8, [3.0] * 8 + [4.0] * 8])
     assert torch.equal(layer(torch.eye(16)).t(), (codes - 8) * scales)
     assert tensors == {}

@@ -1,4 +1,4 @@
-"""Linear layers that quantize their inputs as well as their weights, on a CPU.
+"""Linear layers that quantize their inputs as well as their weights.
 
 Shapes: K input features, N output features, m rows of the input.
 """
@@ -14,7 +14,9 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 INT8_MOST = 127
 ZERO = 128
 """oneDNN multiplies unsigned inputs with signed weights: an input of 0 is held as 128."""
+CUDA_ROWS = 32  # torch's product of bytes on a GPU wants more than 16 rows
 FLOAT8 = torch.float8_e4m3fn
+FLOAT8_CAPABILITY, FLOAT8_MULTIPLE = (8, 9), 16  # what a GPU needs, and features come in
 FLOAT8_MOST = 448.0
 TINY = 1e-12
 
@@ -30,12 +32,15 @@ class Product:
 
     def __init__(self, parts: Sequence[tuple[Tensor, Tensor]], dtype: torch.dtype) -> None:
         """``parts``: by layer the codes [N, K] int8 and scales [N] or [N, 1]; ``dtype``: of the
-        results.
+        results. It is made, and computes, on the device where they are.
         """
         codes = torch.cat([part for part, _ in parts])
-        self.packed: Tensor = torch.ops.onednn.qlinear_prepack(codes.contiguous(), None)
+        self._on_cpu = codes.device.type == "cpu"
+        self.packed: Tensor = codes
+        if self._on_cpu:
+            self.packed = torch.ops.onednn.qlinear_prepack(codes.contiguous(), None)
         self.scales = torch.cat([scales.reshape(-1) for _, scales in parts]).float()
-        self.no_zeros = torch.zeros(len(codes), dtype=torch.int32)
+        self.no_zeros = torch.zeros(len(codes), dtype=torch.int32, device=codes.device)
         self._sizes = [len(part) for part, _ in parts]
         self._dtype = dtype
         self._input: Tensor | None = None
@@ -52,7 +57,11 @@ class Product:
         return found
 
     def _multiply(self, rows: Tensor) -> Tensor:
-        codes, scales = _to_bytes(rows)
+        rounded, scales = _rounded(rows)
+        if not self._on_cpu:
+            summed = _int_product(rounded.to(torch.int8), self.packed)
+            return summed.mul_(self.scales).mul_(scales).to(self._dtype)
+        codes = rounded.add_(ZERO).to(torch.uint8)
         y: Tensor = torch.ops.onednn.qlinear_pointwise(
             codes, 1.0, ZERO, self.packed, self.scales, self.no_zeros, None,
             1.0, 0, torch.float32, "none", [], "",
@@ -60,17 +69,25 @@ class Product:
         return y.mul_(scales).to(self._dtype)
 
 
-def _to_bytes(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Unsigned bytes [m, K], 0 held as 128, and scales [m, 1] in float32: the largest over 127."""
+def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Whole numbers [m, K] and scales [m, 1], in float32: the largest over 127."""
     wide = rows.float()
     scales = wide.abs().amax(-1, keepdim=True).clamp_min_(TINY).div_(INT8_MOST)
-    return (wide / scales).round_().add_(ZERO).to(torch.uint8), scales
+    return (wide / scales).round_(), scales
+
+
+def _int_product(codes: Tensor, weights: Tensor) -> Tensor:
+    """``[m, N]`` in float32 of bytes [m, K] and [N, K] on a GPU, added up as 32-bit integers."""
+    m = len(codes)
+    if m < CUDA_ROWS:
+        codes = F.pad(codes, (0, 0, 0, CUDA_ROWS - m))
+    return torch._int_mm(codes, weights.t())[:m].float()
 
 
 class Int8Dynamic(nn.Module):
     """y = s_x s_w (x_q W_q^T) + b: 8-bit weights with a scale a row, inputs with one a token.
 
-    The product of bytes is oneDNN's, exact in 32-bit integers.
+    The product of bytes is oneDNN's or cuBLAS's, exact in 32-bit integers.
     """
 
     packed: Tensor
@@ -99,9 +116,10 @@ class Int8Dynamic(nn.Module):
 
 
 class Float8(nn.Module):
-    """8-bit floats for weights and inputs, multiplied in the model's dtype.
+    """8-bit floats for weights and inputs.
 
-    No CPU computes with them: this shows what they do to the answers, not to the speed.
+    A GPU that multiplies them does, in a bfloat16 model. Elsewhere, as on any CPU, the product is
+    the model's dtype's: that shows what they do to the answers, not to the speed.
     """
 
     packed: Tensor
@@ -124,6 +142,7 @@ class Float8(nn.Module):
         super().__init__()
         self.out_features, self.in_features = codes.shape
         self._dtype = dtype
+        self._multiplied = _multiplied_as_float8(codes, dtype)
         self.register_buffer("packed", codes)
         self.register_buffer("scales", scales)
         self.register_buffer("input_scale", input_scale)
@@ -134,9 +153,32 @@ class Float8(nn.Module):
         scale = self.input_scale
         if scale is None:
             scale = wide.abs().amax(-1, keepdim=True).clamp_min(TINY) / FLOAT8_MOST
-        rounded = (wide / scale).clamp(-FLOAT8_MOST, FLOAT8_MOST).to(FLOAT8).float() * scale
+        codes = (wide / scale).clamp(-FLOAT8_MOST, FLOAT8_MOST).to(FLOAT8)
+        if self._multiplied:
+            return self._product(codes, scale)
         weight = self.packed.to(self._dtype) * self.scales.to(self._dtype)
-        return F.linear(rounded.to(self._dtype), weight, self.bias)
+        return F.linear((codes.float() * scale).to(self._dtype), weight, self.bias)
+
+    def _product(self, codes: Tensor, scale: Tensor) -> Tensor:
+        """Of inputs [..., K] with one ``scale`` or one a token."""
+        rows = codes.reshape(-1, self.in_features)
+        by_row = scale.float().reshape(-1, 1).expand(len(rows), 1).contiguous()
+        by_column = self.scales.float().reshape(1, -1).expand(1, self.out_features).contiguous()
+        y = torch._scaled_mm(
+            rows, self.packed.t(), scale_a=by_row, scale_b=by_column, out_dtype=self._dtype
+        )
+        y = y if self.bias is None else y + self.bias
+        return y.view(*codes.shape[:-1], self.out_features)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}"
+
+
+def _multiplied_as_float8(codes: Tensor, dtype: torch.dtype) -> bool:
+    """Whether torch has a product of such weights [N, K], with a scale for each row and column."""
+    return (
+        codes.is_cuda
+        and torch.cuda.get_device_capability(codes.device) >= FLOAT8_CAPABILITY
+        and dtype == torch.bfloat16
+        and all(size % FLOAT8_MULTIPLE == 0 for size in codes.shape)
+    )

@@ -23,11 +23,9 @@ from ablate.quantization.linears import Int4Linear, Int8Linear, Reordered
 def load(folder: Path, dtype: str, device: str) -> Any:
     """The model in eval mode on ``device``, computing in ``dtype`` (``auto``: the checkpoint's).
 
-    On a CPU the layers are ablate's, so that the quantizing library stays out of the measured
-    process; elsewhere transformers asks that library for them.
+    The layers are ablate's, of torch's own kernels, so that the quantizing library stays out of the
+    measured process, builds nothing in it and loads nothing into it.
     """
-    if torch.device(device).type != "cpu":
-        return _on_accelerator(folder, dtype, device)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     computed = config.dtype if dtype == "auto" else getattr(torch, dtype)
     how = _plain(config.quantization_config)
@@ -35,9 +33,10 @@ def load(folder: Path, dtype: str, device: str) -> Any:
     tensors = _read(folder, computed)
     with init_empty_weights():
         model = _new(config, computed)
-    for name, layer in _layers(tensors, how, computed).items():
+    for name, layer in _layers(tensors, how, computed, torch.device(device)).items():
         model.set_submodule(name, layer, strict=True)
     _fill(model, tensors, folder)
+    model.to(device)
     if (folder / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(folder, local_files_only=True)
     return model.eval().requires_grad_(False)
@@ -45,13 +44,6 @@ def load(folder: Path, dtype: str, device: str) -> Any:
 
 def _plain(config: Any) -> dict[str, Any]:
     return dict(config) if isinstance(config, dict) else dict(config.to_dict())
-
-
-def _on_accelerator(folder: Path, dtype: str, device: str) -> Any:
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, device_map=device, local_files_only=True
-    )
-    return model.eval()
 
 
 def _new(config: Any, dtype: torch.dtype) -> Any:
@@ -69,14 +61,17 @@ def _read(folder: Path, dtype: torch.dtype) -> dict[str, Tensor]:
 
 
 def _layers(
-    tensors: dict[str, Tensor], how: dict[str, Any], dtype: torch.dtype
+    tensors: dict[str, Tensor], how: dict[str, Any], dtype: torch.dtype, device: torch.device
 ) -> dict[str, nn.Module]:
-    """A quantized layer for each name where the checkpoint has codes; takes their tensors."""
+    """A quantized layer for each name where the checkpoint has codes; takes their tensors.
+
+    Codes are unpacked on the CPU, and packed again where they are to be.
+    """
     if how["quant_method"] == compressed.METHOD:
-        return compressed.layers(tensors, compressed.compression(how), dtype)
+        return compressed.layers(tensors, compressed.compression(how), dtype, device)
     packed = packing(how)
     names = [n.removesuffix(".qweight") for n in tensors if n.endswith(".qweight")]
-    return {name: _of_codes(take(tensors, name, packed), packed.bits) for name in names}
+    return {name: _of_codes(take(tensors, name, packed).to(device), packed.bits) for name in names}
 
 
 def _of_codes(found: Codes, bits: int) -> nn.Module:

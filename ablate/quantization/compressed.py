@@ -36,15 +36,15 @@ def compression(config: dict[str, Any]) -> str:
 
 
 def layers(
-    tensors: MutableMapping[str, Tensor], layout: str, dtype: torch.dtype
+    tensors: MutableMapping[str, Tensor], layout: str, dtype: torch.dtype, device: torch.device
 ) -> dict[str, nn.Module]:
-    """Every quantized layer by name; their tensors are taken out of ``tensors``."""
+    """Every quantized layer by name, on ``device``; their tensors are taken out of ``tensors``."""
     names = [n.removesuffix(".weight_scale") for n in tensors if n.endswith(".weight_scale")]
     if layout == "int-quantized":
-        groups = (_int8(tensors, group, dtype) for group in _sharing(names))
+        groups = (_int8(tensors, group, dtype, device) for group in _sharing(names))
         return {name: layer for group in groups for name, layer in group.items()}
     make = _float8 if layout == "float-quantized" else _int4
-    return {name: make(tensors, name, dtype) for name in names}
+    return {name: make(tensors, name, dtype, device) for name in names}
 
 
 SHARING = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
@@ -63,9 +63,13 @@ def _sharing(names: Sequence[str]) -> list[list[str]]:
 
 
 def _int8(
-    tensors: MutableMapping[str, Tensor], names: Sequence[str], dtype: torch.dtype
+    tensors: MutableMapping[str, Tensor],
+    names: Sequence[str],
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> dict[str, nn.Module]:
-    parts = [(tensors.pop(f"{n}.weight"), tensors.pop(f"{n}.weight_scale")) for n in names]
+    taken = [(tensors.pop(f"{n}.weight"), tensors.pop(f"{n}.weight_scale")) for n in names]
+    parts = [(codes.to(device), scales.to(device)) for codes, scales in taken]
     product = Product(parts, dtype)
     return {
         name: Int8Dynamic(product, place, codes.shape, tensors.pop(f"{name}.bias", None))
@@ -73,15 +77,20 @@ def _int8(
     }
 
 
-def _float8(tensors: MutableMapping[str, Tensor], name: str, dtype: torch.dtype) -> nn.Module:
+def _float8(
+    tensors: MutableMapping[str, Tensor], name: str, dtype: torch.dtype, device: torch.device
+) -> nn.Module:
     codes, scales = tensors.pop(f"{name}.weight"), tensors.pop(f"{name}.weight_scale")
     static, bias = tensors.pop(f"{name}.input_scale", None), tensors.pop(f"{name}.bias", None)
-    return Float8(codes, scales, bias, dtype, static)
+    return Float8(codes.to(device), scales, bias, dtype, static)
 
 
-def _int4(tensors: MutableMapping[str, Tensor], name: str, _: torch.dtype) -> nn.Module:
+def _int4(
+    tensors: MutableMapping[str, Tensor], name: str, _: torch.dtype, device: torch.device
+) -> nn.Module:
     scales, bias = tensors.pop(f"{name}.weight_scale"), tensors.pop(f"{name}.bias", None)
     tensors.pop(f"{name}.weight_shape")
     codes = gptq_codes(tensors.pop(f"{name}.weight_packed"), 4).t().contiguous()
     zeros = torch.full(scales.shape, 8, dtype=torch.uint8).t().contiguous()
-    return Int4Linear(codes, zeros, scales.t().contiguous(), bias)
+    scales = scales.t().contiguous()
+    return Int4Linear(codes.to(device), zeros.to(device), scales.to(device), bias)

@@ -41,6 +41,11 @@ class Codes:
     bias: Tensor | None
     order: Tensor | None
 
+    def to(self, device: torch.device) -> Codes:
+        """The same on ``device``."""
+        parts = (self.codes, self.zeros, self.scales, self.bias, self.order)
+        return Codes(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
+
 
 def packing(config: dict[str, Any]) -> Packing:
     """Raises ValueError for a format that is not read here."""

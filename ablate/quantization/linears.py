@@ -1,4 +1,4 @@
-"""A model's linear layers, and ones that hold integer weights on a CPU.
+"""A model's linear layers, and ones that hold integer weights.
 
 Shapes: K input features, N output features, g group size, m rows of the input.
 """
@@ -16,6 +16,8 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 KERNEL_BLOCKS = (64, 32, 2)
 KERNEL_COLUMNS = 16
 KERNEL_GROUPS = (256, 128, 64, 32)
+CUDA_CAPABILITY = (8, 0)  # bfloat16 on tensor cores
+CUDA_TILE = 16  # input features; the kernel takes 8, 4 or 2 of them at a time
 # From this many rows on, turning the weight back once costs less than the int4 kernel's arithmetic,
 # which grows faster with the rows than that of a bfloat16 product.
 DENSE_ROWS = 128
@@ -40,7 +42,8 @@ class Int4Linear(nn.Module):
 
     Codes of up to 4 bits, each held in 4. With few rows in bfloat16, torch's int4 kernel multiplies
     without unpacking. With many rows, and in the other dtypes, where that kernel is a slow loop, W
-    is unpacked for the call.
+    is unpacked for the call. On a GPU (tinygemm, compute capability 8.0) the kernel takes any
+    number of rows, as its layout is not unpacked.
     """
 
     packed: Tensor
@@ -50,7 +53,7 @@ class Int4Linear(nn.Module):
     def __init__(self, codes: Tensor, zeros: Tensor, scales: Tensor, bias: Tensor | None) -> None:
         """``codes`` [K, N] and ``zeros`` [K / g, N] hold 0 to 15, ``scales`` [K / g, N] any dtype.
 
-        The layer computes in the dtype of ``scales``; ``codes`` are bytes.
+        The layer computes in the dtype of ``scales``, where they all are; ``codes`` are bytes.
         """
         super().__init__()
         self.in_features, self.out_features = codes.shape
@@ -62,6 +65,7 @@ class Int4Linear(nn.Module):
             scales.dtype == torch.bfloat16
             and self.out_features % KERNEL_COLUMNS == 0
             and self.group_size in KERNEL_GROUPS
+            and _has_kernel(scales.device)
         )
         packed, self.block = _pack_for_kernel(codes) if self.kernel else _pack(codes)
         self.register_buffer("packed", packed)
@@ -71,16 +75,23 @@ class Int4Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, self.in_features)
         if self.kernel and (self.block is None or len(rows) < DENSE_ROWS):
-            y: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(
-                rows.contiguous(), self.packed, self.group_size, self.scales_and_zeros
-            )
+            y = self._multiply(rows.contiguous())
             y = y if self.bias is None else y + self.bias
         else:
             y = F.linear(rows, self.dense().t(), self.bias)
         return y.reshape(*x.shape[:-1], self.out_features)
 
+    def _multiply(self, rows: Tensor) -> Tensor:
+        aten = torch.ops.aten
+        kernel = aten._weight_int4pack_mm if rows.is_cuda else aten._weight_int4pack_mm_for_cpu
+        y: Tensor = kernel(rows, self.packed, self.group_size, self.scales_and_zeros)
+        return y
+
     def dense(self) -> Tensor:
         """The weight, transposed: [K, N]."""
+        if self.packed.is_cuda and self.kernel:
+            ones = torch.eye(self.in_features, dtype=torch.bfloat16, device=self.packed.device)
+            return self._multiply(ones)
         if self.block is None:
             raise ValueError("the kernel's layout is not known on this processor")
         table = self.scales_and_zeros.permute(2, 0, 1).unsqueeze(2).contiguous()
@@ -99,14 +110,31 @@ def _kernel_groups(size: int) -> tuple[int, int]:
     return (fitting[0], size // fitting[0]) if fitting else (size, 1)
 
 
+def _has_kernel(device: torch.device) -> bool:
+    return device.type == "cpu" or (
+        device.type == "cuda" and torch.cuda.get_device_capability(device) >= CUDA_CAPABILITY
+    )
+
+
 def _pack_for_kernel(codes: Tensor) -> tuple[Tensor, int | None]:
     """The kernel's own layout, and its block where that is one of the known ones."""
+    if codes.is_cuda:
+        return _pack_for_cuda(codes), None
     packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes.t().int().contiguous(), 1)
     rows, columns = codes.shape
     for block in KERNEL_BLOCKS:
         if columns % block == 0 and torch.equal(_unpack(packed, rows, block), codes):
             return packed, block
     return packed, None
+
+
+def _pack_for_cuda(codes: Tensor) -> Tensor:
+    """Two codes of a row a byte, the first in the high bits, as torch's function wants them."""
+    rows = codes.t()
+    pairs = (rows[:, ::2] << 4 | rows[:, 1::2]).contiguous()
+    tiles = next(n for n in (8, 4, 2) if len(codes) % (n * CUDA_TILE) == 0)
+    packed: Tensor = torch.ops.aten._convert_weight_to_int4pack(pairs, tiles)
+    return packed
 
 
 def _pack(codes: Tensor) -> tuple[Tensor, int]:
@@ -125,8 +153,8 @@ def _unpack(packed: Tensor, rows: int, block: int) -> Tensor:
 class Int8Linear(nn.Module):
     """The same with codes of up to 8 bits, one a byte, which are unpacked for every call.
 
-    torch has no CPU kernel for 8-bit weights whose scales change within a row, so this saves memory
-    and costs time.
+    torch has no kernel for 8-bit weights whose scales change within a row, so this saves memory and
+    costs time.
     """
 
     packed: Tensor

@@ -18,6 +18,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import ModuleType
 
+from ablate.engines.base import has_gpu
 from ablate.planning import Plan, TrialPlan, make_plan
 from ablate.recipe import load_recipe
 from ablate.running.trial import Progress, run_trial
@@ -28,12 +29,11 @@ LOG_LINES = 12
 
 
 class Isolation:
-    """Starts trials from a fork server that has the engines' modules loaded already."""
+    """Starts trials from a fork server that has modules loaded already."""
 
     def __init__(self, plan: Plan, directory: RunDir) -> None:
         self._context: ForkServerContext = get_context("forkserver")
-        preload = {name for arm in plan.arms for name in arm.engine.preload}
-        self._context.set_forkserver_preload([__name__, *sorted(preload)])
+        self._context.set_forkserver_preload(preloads(plan))
         self._directory = directory
         # that of an earlier run, in a notebook, has the environment and the modules of that time
         forkserver._forkserver._stop()  # type: ignore[attr-defined]
@@ -67,6 +67,16 @@ class Isolation:
             result = _post_mortem(trial, files, process.exitcode, None if ended else seconds)
             files.write_result(result)
         return result
+
+
+def preloads(plan: Plan) -> list[str]:
+    """The modules that the fork server loads for all trials.
+
+    Where there is a GPU it loads none of the engines': they import libraries that ask for the GPU
+    while they are imported, such as torchao, and a process forked from one that did cannot use it.
+    """
+    engines = {name for arm in plan.arms for name in arm.engine.preload}
+    return [__name__, *([] if has_gpu() else sorted(engines))]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from torchao.quantization import (
     Int4WeightOnlyConfig,
     Int8DynamicActivationInt8WeightConfig,
     Int8WeightOnlyConfig,
+    PerRow,
     quantize_,
 )
 
@@ -23,7 +24,8 @@ PLAIN: Mapping[str, Callable[[], Any]] = {
     "int8": Int8WeightOnlyConfig,
     "int8_dynamic": Int8DynamicActivationInt8WeightConfig,
     "float8": Float8WeightOnlyConfig,
-    "float8_dynamic": Float8DynamicActivationFloat8WeightConfig,
+    # a scale for the whole tensor would make an answer depend on its neighbours
+    "float8_dynamic": lambda: Float8DynamicActivationFloat8WeightConfig(granularity=PerRow()),
 }
 
 
@@ -50,7 +52,7 @@ def _check(model: Any, layers: Mapping[str, nn.Linear], scheme: str, group_size:
         )
     if scheme != "int4":
         return
-    if on_cpu and model.dtype != torch.bfloat16:
+    if model.dtype != torch.bfloat16:
         raise TrialError("torchao's int4 kernel computes in bfloat16; set model.dtype=bfloat16")
     for name, layer in layers.items():
         if layer.in_features % group_size:
@@ -61,9 +63,10 @@ def _check(model: Any, layers: Mapping[str, nn.Linear], scheme: str, group_size:
 
 
 def _int4(device: torch.device, group_size: int) -> Any:
-    """torchao's usual int4 works on no CPU; its prototype does, with torch's own kernel."""
+    """Those that need torch's own kernels: torchao's usual int4 wants a library that PyPI lacks."""
     if device.type != "cpu":
-        return Int4WeightOnlyConfig(group_size=group_size)
+        packing: Any = "tile_packed_to_4d"
+        return Int4WeightOnlyConfig(group_size=group_size, int4_packing_format=packing)
     from torchao.prototype.quantization.int4 import PrototypeInt4WeightOnlyConfig
 
     return PrototypeInt4WeightOnlyConfig(group_size=group_size)

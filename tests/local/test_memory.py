@@ -136,7 +136,8 @@ class Load:
 
     def holds_what_was_computed(self, seq: Seq) -> None:
         if self.case.store in ("plain", "prefix"):
-            keys, values = self.store.export(seq.id, 0, seq.computed)
+            (both,) = self.store.export(seq.id, 0, seq.computed)  # keys, values, layer by layer
+            keys, values = both[0::2], both[1::2]
             known = COMPUTED[:, seq.tokens[: seq.computed], range(seq.computed)].transpose(1, 2)
             assert torch.equal(keys, known)
             assert torch.equal(values, -known)

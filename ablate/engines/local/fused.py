@@ -49,7 +49,8 @@ class FusedModel:
     def __call__(self, batch: Batch, step: PackedStep) -> Tensor:
         """Logits ``[kept, V]``."""
         x: Tensor = self._embed(batch.input_ids[0])
-        angles = self._angles(x, batch.positions[0])
+        longest = max(group.length for group in batch.groups)
+        angles = self._angles(x, batch.positions[0], longest)
         for layer in self._layers:
             x = layer(x, step, angles)
         logits: Tensor = self._head(self._norm(x.index_select(0, batch.logit_rows)))
@@ -64,11 +65,11 @@ class Angles:
         self._fixed = getattr(rotary, "rope_type", "") in FIXED_ANGLES
         self._table: tuple[Tensor, Tensor] | None = None
 
-    def __call__(self, like: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Each ``[N, 1, D]``, in the dtype of ``like``."""
+    def __call__(self, like: Tensor, positions: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        """Each ``[N, 1, D]``, in the dtype of ``like``; ``positions`` are less than ``most``."""
         if not self._fixed:
             return self._compute(like, positions)
-        most, known = int(positions.max()) + 1, len(self._table[0]) if self._table else 0
+        known = len(self._table[0]) if self._table else 0
         if self._table is None or most > known:
             size = max(2 * known, most + MORE_ANGLES)
             self._table = self._compute(like, torch.arange(size, device=like.device))
@@ -100,8 +101,9 @@ class FusedLayer:
         self._out = join(attention, ("o_proj",))
         self._gate_up = join(mlp, ("gate_proj", "up_proj"))
         self._down = join(mlp, ("down_proj",))
-        self._heads: int = attention.config.num_attention_heads
-        self._kv_heads: int = attention.config.num_key_value_heads
+        heads, kv_heads = attention.config.num_attention_heads, attention.config.num_key_value_heads
+        self._split = (heads, kv_heads, kv_heads)
+        self._rotated: int = heads + kv_heads
 
     def __call__(self, x: Tensor, step: PackedStep, angles: tuple[Tensor, Tensor]) -> Tensor:
         """``[N, hidden]`` of the same."""
@@ -112,12 +114,12 @@ class FusedLayer:
     def _attend(self, x: Tensor, step: PackedStep, angles: tuple[Tensor, Tensor]) -> Tensor:
         """``[N, H * D]`` of the normed input ``[N, hidden]``."""
         qkv = self._project(x).view(len(x), -1, self._size)
-        both, value = qkv.split_with_sizes((self._heads + self._kv_heads, self._kv_heads), 1)
+        query, key, value = qkv.split_with_sizes(self._split, 1)
         if self._head_norms:
-            q, k = both.split_with_sizes((self._heads, self._kv_heads), 1)
-            both = torch.cat((self._head_norms[0](q), self._head_norms[1](k)), 1)
-        both = _rotate(both, angles)
-        query, key = both.split_with_sizes((self._heads, self._kv_heads), 1)
+            query, key = self._head_norms[0](query), self._head_norms[1](key)
+            qkv = torch.cat((query, key, value), 1)
+            query, key, value = qkv.split_with_sizes(self._split, 1)
+        _rotate(qkv[:, : self._rotated], angles)
         return attend_rows(step, self._index, query, key, value, self._scaling, self._window)
 
     def _project(self, x: Tensor) -> Tensor:
@@ -134,10 +136,11 @@ class FusedLayer:
         return silu(gate, inplace=True).mul_(up)
 
 
-def _rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Rotary embedding (Su et al. 2021) of ``[N, heads, D]``."""
+def _rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> None:
+    """Rotary embedding (Su et al. 2021) of ``[N, heads, D]``, in place."""
     cos, sin = angles
-    return (x * cos).addcmul_(x.roll(x.shape[-1] // 2, -1), sin)
+    turned = x.roll(x.shape[-1] // 2, -1)
+    x.mul_(cos).addcmul_(turned, sin)
 
 
 def _add(product: Product | None, linear: nn.Module, x: Tensor, residual: Tensor) -> Tensor:
@@ -149,13 +152,14 @@ def _norm(module: Any) -> Callable[[Tensor], Tensor]:
     if not is_onednns(weight.dtype, weight.device):
         return lambda x: rms_norm(x, (size,), weight, eps)
     twice = torch.cat((weight, weight)).detach()
+    signs = weight.new_tensor([[1.0], [-1.0]])
 
     def norm(x: Tensor) -> Tensor:
         if len(x) > FEW:
             return rms_norm(x, (size,), weight, eps)
         # x and -x have no mean, so that their LayerNorm, one operation, is the RMSNorm of x
-        both = layer_norm(torch.cat((x, -x), -1), (2 * size,), twice, None, eps)
-        return both[..., :size]
+        both = (x[..., None, :] * signs).flatten(-2)
+        return layer_norm(both, (2 * size,), twice, None, eps)[..., :size]
 
     return norm
 

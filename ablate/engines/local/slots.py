@@ -18,6 +18,7 @@ from torch import Tensor
 from ablate.engines.local.batch import Batch, Group
 from ablate.engines.local.interfaces import Block, Seq
 from ablate.engines.local.packing import is_onednns
+from ablate.engines.local.planes import PlaneMemory, Planes, PlaneSizes
 from ablate.engines.local.slotkeeping import SlotKeeper
 from ablate.types import Limits
 
@@ -58,10 +59,6 @@ class CacheShape:
         )
 
 
-Planes = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
-"""Of keys and of values, each with as many as the codec has."""
-
-
 class Codec(ABC):
     """How one key or value vector is stored: as one or more planes of memory."""
 
@@ -92,30 +89,26 @@ class Plain(Codec):
 
 
 class SlotStore(SlotKeeper):
-    """Slots of contiguous memory: each plane is ``[layers, slots, G, positions, width]``."""
+    """Slots of contiguous memory."""
 
     def __init__(self, model: Any, limits: Limits, codec: Codec | None = None) -> None:
         super().__init__()
         self.shape = CacheShape.of(model)
         self.codec = codec or Plain()
         self._limits = limits
-        widths = self.codec.planes(self.shape)
-        per_head = sum(w * d.itemsize for w, d in widths)
-        self._bytes_per_token = 2 * self.shape.vectors * per_head
-        self._keys = [self._none_yet(w, d) for w, d in widths]
-        self._values = [self._none_yet(w, d) for w, d in widths]
-        self._layers = self._by_layer()
-        # slots, all heads and positions of the packed tokens of the step
-        self._where: tuple[Any, slice, Any] = (0, slice(None), 0)
+        sizes = PlaneSizes(
+            self.shape.layers,
+            self.shape.kv_heads,
+            self.codec.planes(self.shape),
+            self.shape.device,
+        )
+        self._bytes_per_token = sizes.bytes_per_token
+        self._memory = PlaneMemory(sizes)
+        self._where: tuple[Any, Any] = (0, 0)  # slots and positions of the step's packed tokens
         self._rows: list[slice | Tensor] = []
         self._reads: list[list[Planes]] = []  # of each group; of none where rows are not together
         onednns = is_onednns(self.shape.dtype, self.shape.device)
         self._reads_dense = onednns and isinstance(self.codec, Plain)
-
-    def _none_yet(self, width: int, dtype: torch.dtype) -> Tensor:
-        """A plane of no slots and no positions."""
-        size = (self.shape.layers, 0, self.shape.kv_heads, 0, width)
-        return torch.empty(size, dtype=dtype, device=self.shape.device)
 
     @property
     def capacity_tokens(self) -> int:
@@ -131,7 +124,7 @@ class SlotStore(SlotKeeper):
 
     @property
     def allocated_bytes(self) -> int:
-        return sum(p.numel() * p.element_size() for p in (*self._keys, *self._values))
+        return self._memory.bytes
 
     def free(self, seq_id: int) -> None:
         super().free(seq_id)
@@ -140,35 +133,24 @@ class SlotStore(SlotKeeper):
     def move(self, source: int, target: int) -> None:
         held = self._length[self._owner[target]]
         if held:  # a sequence that never ran may have no memory yet
-            for plane in (*self._keys, *self._values):
-                plane[:, target, :, :held] = plane[:, source, :, :held]
-
-    def _by_layer(self, *index: Any) -> list[Planes]:
-        """``index`` of every layer's planes, as views: a step makes them all at once."""
-        some = ([p[:, *index].unbind(0) for p in planes] for planes in (self._keys, self._values))
-        keys, values = (list(zip(*planes, strict=True)) for planes in some)
-        return list(zip(keys, values, strict=True))
+            self._memory.move(source, target, held)
 
     def begin(self, batch: Batch) -> None:
         self._reserve(len(self._owner), max(g.length for g in batch.groups))
         slots = [self._slot_of[s.seq_id] for s in batch.spans for _ in s.tokens]
         if len(slots) == 1:  # plain numbers are quicker
-            self._where = (slots[0], slice(None), batch.spans[0].start)
+            self._where = (slots[0], batch.spans[0].start)
         else:
             where = torch.tensor(slots, dtype=torch.long, device=self.shape.device)
-            self._where = (where, slice(None), batch.positions[0])
+            self._where = (where, batch.positions[0])
         self._rows = [self._rows_of(g) for g in batch.groups]
         self._reads = [
-            self._by_layer(rows, slice(None), slice(self._width(group)))
-            if isinstance(rows, slice)
-            else []
+            self._memory.views(rows, self._width(group)) if isinstance(rows, slice) else []
             for rows, group in zip(self._rows, batch.groups, strict=True)
         ]
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
-        for planes, new in zip(self._layers[layer], (key, value), strict=True):
-            for plane, part in zip(planes, self.codec.encode(new), strict=True):
-                plane[self._where] = part
+        self._memory.write(layer, *self._where, self.codec.encode(_together(key, value)))
 
     def positions(self, group: Group) -> Tensor | None:
         width = self._width(group)
@@ -182,36 +164,31 @@ class SlotStore(SlotKeeper):
         Products of bfloat16 on a CPU are compiled for every new shape, and copy what is not dense:
         both cost more than a few keys more, up to the next multiple, or to all there are.
         """
-        have, need = self._keys[0].shape[3], group.length
+        have, need = self._memory.positions, group.length
         if not is_onednns(self.shape.dtype, self.shape.device):
             return need
         most = have if self._reads_dense and have <= WHOLE * need else _up(need)
         return min(have, most)
 
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
-        views, dtype = self._reads[group.index], self.shape.dtype
-        if views:
-            keys, values = views[layer]
+        views, rows = self._reads[group.index], self._rows[group.index]
+        if isinstance(rows, Tensor):
+            keys, values = self._memory.copies(layer, rows, self._width(group))
         else:
-            rows, width = self._rows[group.index], self._width(group)
-            keys, values = (
-                tuple(plane[rows, :, :width] for plane in planes) for planes in self._layers[layer]
-            )
+            keys, values = views[layer]
+        dtype = self.shape.dtype
         return self.codec.decode(keys, dtype), self.codec.decode(values, dtype)
 
     def commit(self, seq: Seq, length: int) -> None:
         self._length[seq.id] = length
 
     def export(self, seq_id: int, start: int, end: int) -> Block:
-        slot = self._slot_of[seq_id]
-        return tuple(p[:, slot, :, start:end].clone() for p in (*self._keys, *self._values))
+        return self._memory.block(self._slot_of[seq_id], start, end)
 
     def adopt(self, seq_id: int, start: int, block: Block) -> None:
         end = start + block[0].shape[2]
         self._reserve(len(self._owner), end)
-        slot = self._slot_of[seq_id]
-        for plane, part in zip((*self._keys, *self._values), block, strict=True):
-            plane[:, slot, :, start:end] = part
+        self._memory.put(self._slot_of[seq_id], start, block)
         self._length[seq_id] = end
 
     def fits(self, lengths: Sequence[int]) -> bool:
@@ -220,37 +197,30 @@ class SlotStore(SlotKeeper):
         return len(lengths) * longest <= self.room_tokens
 
     def _reserve(self, slots: int, positions: int) -> None:
-        have_slots, have_positions = self._keys[0].shape[1], self._keys[0].shape[3]
+        have_slots, have_positions = self._memory.slots, self._memory.positions
         if slots <= have_slots and positions <= have_positions:
             return
         # a sequence that this step leaves out may be longer than all it has
-        self._resize(*self._grown(slots, max([positions, *self._length.values()])))
+        self._memory.resize(*self._grown(slots, max([positions, *self._length.values()])))
 
     def _give_back(self) -> None:
         """Where memory is short, what is twice too much can serve others: cached prefixes.
 
         And where reads copy what is not dense, positions that nobody uses cost every step.
         """
-        have_slots, have_positions = self._keys[0].shape[1], self._keys[0].shape[3]
+        have_slots, have_positions = self._memory.slots, self._memory.positions
         have = have_slots * have_positions
         slots, positions = len(self._owner), max(self._length.values(), default=0)
         if have > self.room_tokens // 2 and slots * positions <= have // 2:
-            self._resize(slots, positions)
+            self._memory.resize(slots, positions)
         elif self._reads_dense and _up(positions) + POSITIONS <= have_positions:
-            self._resize(have_slots if slots else 0, _up(positions))
-
-    def _resize(self, slots: int, positions: int) -> None:
-        self._layers, self._reads = [], []  # views would keep what they are of
-        for planes in (self._keys, self._values):
-            for i, old in enumerate(planes):  # one by one: old and new are held together
-                planes[i] = self._resized(old, slots, positions)
-        self._layers = self._by_layer()
+            self._memory.resize(have_slots if slots else 0, _up(positions))
 
     def _grown(self, slots: int, positions: int) -> tuple[int, int]:
         """Some more than needed, to spare copies; near the end of the room, less."""
         limits, room = self._limits, self.room_tokens
         longest = limits.max_model_len + limits.num_lookahead_tokens
-        have_slots, have_positions = self._keys[0].shape[1], self._keys[0].shape[3]
+        have_slots, have_positions = self._memory.slots, self._memory.positions
         more_slots = more(have_slots, slots, SLOTS, limits.max_num_seqs)
         more_positions = more(have_positions, positions, POSITIONS, longest)
         if more_slots * more_positions <= room // 2:
@@ -260,14 +230,19 @@ class SlotStore(SlotKeeper):
             more_slots = slots
         return more_slots, max(positions, min(positions + POSITIONS, longest, room // more_slots))
 
-    def _resized(self, old: Tensor, slots: int, positions: int) -> Tensor:
-        layers, _, heads, _, width = old.shape
-        new = old.new_empty((layers, slots, heads, positions, width))
-        slots, positions = min(slots, old.shape[1]), min(positions, old.shape[3])
-        new[:, :slots, :, :positions] = old[:, :slots, :, :positions]
-        new[:, :slots, :, positions:] = 0  # masked, but it must be finite
-        new[:, slots:] = 0
-        return new
+
+def _together(key: Tensor, value: Tensor) -> Tensor:
+    """``[N, 2, G, D]`` of ``[N, G, D]`` each: no copy where they come from one product."""
+    n, heads, size = key.shape
+    apart = value.storage_offset() - key.storage_offset()
+    if (
+        apart == heads * size
+        and key.stride() == value.stride()
+        and key.stride()[1:] == (size, 1)
+        and key.untyped_storage().data_ptr() == value.untyped_storage().data_ptr()
+    ):
+        return key.as_strided((n, 2, heads, size), (key.stride(0), apart, size, 1))
+    return torch.stack((key, value), 1)
 
 
 def _up(positions: int) -> int:
