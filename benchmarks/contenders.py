@@ -84,8 +84,11 @@ def continuous_batching(model: Model) -> Serve:
     loaded = transformers_model(model)
     made: Any = GenerationConfig
     config = made(do_sample=False, max_new_tokens=256, eos_token_id=-1)
-    # by default it takes nearly all of a GPU's memory, and others are loaded beside it
-    room: dict[str, Any] = {} if model.device == "cpu" else {"max_memory_percent": 0.2}
+    # of a GPU's memory it would take nearly all, though others are loaded beside it, and without
+    # flash-attn a mask over all of it
+    room: dict[str, Any] = {}
+    if model.device != "cpu":
+        room = {"num_blocks": 128, "max_batch_tokens": 2048}
     if not any(map(find_spec, ("flash_attn", "flash_attn_interface"))):
         if "auto_switch_to_flash" in ContinuousBatchingConfig.__dataclass_fields__:
             room["auto_switch_to_flash"] = False
