@@ -83,6 +83,13 @@ def test_layers_that_share_an_input_give_what_each_gives_alone() -> None:
     assert torch.equal(made["a.q_proj"](x), alone["a.q_proj"](x))  # not what it was before
     held = [m.packed for m in made.values() if isinstance(m, Int8Dynamic)]
     assert len({id(packed) for packed in held}) == 2
+    sharing = [made[name] for name in ("a.q_proj", "a.k_proj", "a.v_proj")]
+    assert alone["a.q_proj"].joined_with(sharing[1:]) is None  # another product's
+    first = made["a.q_proj"]
+    assert isinstance(first, Int8Dynamic)
+    whole = first.joined_with(sharing[1:])
+    assert whole is not None
+    assert torch.equal(whole(x), torch.cat([layer(x) for layer in sharing], -1))
 
 
 @pytest.mark.parametrize("static", [True, False])

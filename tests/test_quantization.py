@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from ablate.quantization.formats import Packing, awq_codes, gptq_codes, packing, take
 from ablate.quantization.linears import Int4Linear, Int8Linear, Reordered
+from ablate.tensors import held_bytes
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float16"])
@@ -65,6 +66,39 @@ def test_a_kernel_layout_that_is_not_known_is_left_to_the_kernel(
     assert torch.equal(known(x), unknown(x))
     with pytest.raises(ValueError, match="layout is not known"):
         unknown.dense()
+
+
+def drawn(columns: int, biased: bool, dtype: torch.dtype = torch.bfloat16) -> Int4Linear:
+    generator = torch.Generator().manual_seed(columns)
+    codes, zeros = (
+        torch.randint(0, 16, (rows, columns), dtype=torch.uint8, generator=generator)
+        for rows in (256, 4)
+    )
+    scales = (torch.rand(4, columns, generator=generator) / 100).to(dtype)
+    bias = torch.rand(columns, generator=generator).to(dtype) if biased else None
+    return Int4Linear(codes, zeros, scales, bias)
+
+
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("rows", [1, 7, 200])
+def test_layers_of_one_input_become_one_and_hold_nothing_twice(rows: int, biased: bool) -> None:
+    layers = [drawn(n, biased) for n in (192, 64, 128)]
+    x = torch.rand(rows, 256, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    alone, bytes_before = torch.cat([layer(x) for layer in layers], -1), held_bytes(*layers)
+    whole = layers[0].joined_with(layers[1:])
+    assert whole is not None
+    assert torch.equal(whole(x), alone)
+    assert torch.equal(torch.cat([layer(x) for layer in layers], -1), alone)
+    assert isinstance(whole, Int4Linear)
+    assert torch.equal(torch.cat([layer.dense() for layer in layers], -1), whole.dense())
+    assert held_bytes(whole, *layers) == bytes_before
+
+
+def test_layers_that_differ_stay_apart() -> None:
+    assert drawn(64, True).joined_with([drawn(64, False)]) is None
+    assert drawn(64, True).joined_with([nn.Linear(256, 64)]) is None
+    floats = [drawn(64, True, torch.float32) for _ in range(2)]  # no kernel
+    assert floats[0].joined_with(floats[1:]) is None
 
 
 def test_codes_are_read_from_the_format_that_awq_checkpoints_have() -> None:

