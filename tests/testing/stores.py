@@ -40,16 +40,16 @@ class Stale(SlotStore):
     """Never overwrites what was written once."""
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
-        for planes, new in ((self._keys, key), (self._values, value)):
-            held = planes[0][layer][self._where]
-            empty = (held == 0).all(-1, keepdim=True)
-            planes[0][layer][self._where] = torch.where(empty, new, held)
+        plane, (slots, positions) = list(self._memory)[layer], self._where
+        held = plane[:, slots, :, positions]
+        empty = (held == 0).all(-1, keepdim=True)
+        plane[:, slots, :, positions] = torch.where(empty, torch.stack((key, value), 1), held)
 
     def free(self, seq_id: int) -> None:
         slot = self._slot_of[seq_id]
         super().free(seq_id)
         last = len(self._owner)
-        for plane in (*self._keys, *self._values):
+        for plane in self._memory:
             plane[:, last] = 0
             if slot != last:
                 plane[:, slot, :, self._length[self._owner[slot]] :] = 0
@@ -74,11 +74,12 @@ class Mixed(SlotStore):
 class Undefined(SlotStore):
     """Leaves NaN beyond a row's length."""
 
-    def _resized(self, old: Tensor, slots: int, positions: int) -> Tensor:
-        new = super()._resized(old, slots, positions)
-        new[:, old.shape[1] :] = torch.nan
-        new[:, :, :, old.shape[3] :] = torch.nan
-        return new
+    def _reserve(self, slots: int, positions: int) -> None:
+        had_slots, had_positions = self._memory.slots, self._memory.positions
+        super()._reserve(slots, positions)
+        for plane in self._memory:
+            plane[:, had_slots:] = torch.nan
+            plane[:, :, :, had_positions:] = torch.nan
 
 
 class Careless(SlotStore):
@@ -136,7 +137,14 @@ class Viewing(SlotStore):
 
     def export(self, seq_id: int, start: int, end: int) -> Block:
         slot = self._slot_of[seq_id]
-        return tuple(p[:, slot, :, start:end] for p in (*self._keys, *self._values))
+        return tuple(plane[:, slot, :, start:end] for plane in self._memory)
+
+    def adopt(self, seq_id: int, start: int, block: Block) -> None:
+        end = start + block[0].shape[2]
+        self._reserve(len(self._owner), end)
+        for plane, part in zip(self._memory, block, strict=True):
+            plane[:, self._slot_of[seq_id], :, start:end] = part
+        self._length[seq_id] = end
 
 
 class Generous(SlotStore):
@@ -158,9 +166,9 @@ class Window(SlotStore):
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
         super().append(layer, key, value)
+        plane = list(self._memory)[layer]
         for seq_id, end in self._ends:
-            for plane in (*self._keys, *self._values):
-                plane[layer][self._slot_of[seq_id], :, : max(end - self.LAST, 0)] = 0
+            plane[:, self._slot_of[seq_id], :, : max(end - self.LAST, 0)] = 0
 
     @property
     def tokens(self) -> int:
