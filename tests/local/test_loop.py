@@ -12,6 +12,7 @@ from ablate.engines.local.session import LocalSession
 from ablate.errors import TrialError
 from ablate.testing import tiny_model
 from ablate.types import Load, Sampling
+from tests.local.conftest import Make
 from tests.local.serving import Served, open_session, prompts_of_many_lengths, requests, serve
 
 PROMPTS = prompts_of_many_lengths(8)
@@ -106,3 +107,12 @@ def test_the_peak_of_kv_use_is_seen(tmp_path: Path) -> None:
     served = serve(session, ["a prompt of some length"])
     (completion,) = served.completions.values()
     assert max((u.kv_tokens or 0) for u in served.usage) == completion.prompt_tokens
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [("cuda:99", "sees [0-9]+ GPUs: install a build"), ("gpu", "'gpu' is no device")],
+)
+def test_a_device_that_is_not_there(checkpoint: Make, device: str, message: str) -> None:
+    with pytest.raises(TrialError, match=message):
+        open_session(checkpoint("llama"), device=device)

@@ -35,7 +35,17 @@ def pretrained(model: ModelSpec, **more: Any) -> Any:
 
 
 def resolve_device(device: str) -> str:
-    """``auto`` is the accelerator where there is one."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """``auto`` is the accelerator where there is one. Raises TrialError for one that is not."""
+    seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "auto":
+        return "cuda" if seen else "cpu"
+    try:
+        asked = torch.device(device)
+    except RuntimeError as error:
+        raise TrialError(f"engine.local.device {device!r} is no device: {error}") from error
+    if asked.type == "cuda" and (asked.index or 0) >= seen:
+        raise TrialError(
+            f"engine.local.device is {device!r}, and torch {torch.__version__} sees {seen} GPUs: "
+            "install a build of torch for your GPU, or set engine.local.device=cpu"
+        )
+    return device
