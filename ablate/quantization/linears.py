@@ -100,22 +100,18 @@ class Int4Linear(nn.Module):
             return None
         whole = Int4Linear.__new__(Int4Linear)
         nn.Module.__init__(whole)
-        sizes = [layer.out_features for layer in layers]
-        whole.in_features, whole.out_features = self.in_features, sum(sizes)
+        whole.in_features = self.in_features
+        whole.out_features = sum(layer.out_features for layer in layers)
         whole.group_size, whole.kernel, whole.block = self.group_size, self.kernel, self.block
-        packed = torch.cat([layer.packed for layer in layers])
-        table = torch.cat([layer.scales_and_zeros for layer in layers], dim=1)
-        whole.register_buffer("packed", packed)
-        whole.register_buffer("scales_and_zeros", table)
-        lengths = [len(layer.packed) for layer in layers]
-        views = zip(packed.split_with_sizes(lengths), table.split_with_sizes(sizes, 1), strict=True)
-        for layer, (own, scales) in zip(layers, views, strict=True):
-            layer.packed, layer.scales_and_zeros = own, scales
-        biases = [layer.bias for layer in layers if layer.bias is not None]
-        whole.register_buffer("bias", torch.cat(biases) if biases else None)
-        if whole.bias is not None:
-            for layer, bias in zip(layers, whole.bias.split_with_sizes(sizes), strict=True):
-                layer.bias = bias
+        for name, columns in (("packed", 0), ("scales_and_zeros", 1), ("bias", 0)):
+            parts = [own for layer in layers if (own := getattr(layer, name)) is not None]
+            joined = torch.cat(parts, columns) if parts else None
+            whole.register_buffer(name, joined)
+            if joined is None:
+                continue
+            views = joined.split_with_sizes([own.shape[columns] for own in parts], columns)
+            for layer, view in zip(layers, views, strict=True):
+                setattr(layer, name, view)
         return whole
 
     @property

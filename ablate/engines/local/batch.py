@@ -114,6 +114,11 @@ class Batch:
         return groups
 
     @cached_property
+    def longest(self) -> int:
+        """Tokens of the longest row, those of the step included."""
+        return max(group.length for group in self.groups)
+
+    @cached_property
     def input_ids(self) -> Tensor:
         """``[1, N]``"""
         return self._tensor([t for s in self.spans for t in s.tokens])[None]

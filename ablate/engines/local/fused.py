@@ -49,8 +49,7 @@ class FusedModel:
     def __call__(self, batch: Batch, step: PackedStep) -> Tensor:
         """Logits ``[kept, V]``."""
         x: Tensor = self._embed(batch.input_ids[0])
-        longest = max(group.length for group in batch.groups)
-        angles = self._angles(x, batch.positions[0], longest)
+        angles = self._angles(x, batch.positions[0], batch.longest)
         for layer in self._layers:
             x = layer(x, step, angles)
         logits: Tensor = self._head(self._norm(x.index_select(0, batch.logit_rows)))

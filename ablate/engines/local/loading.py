@@ -36,7 +36,7 @@ def pretrained(model: ModelSpec, **more: Any) -> Any:
 
 def resolve_device(device: str) -> str:
     """``auto`` is the accelerator where there is one. Raises TrialError for one that is not."""
-    seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    seen = torch.cuda.device_count()
     if device == "auto":
         return "cuda" if seen else "cpu"
     try:

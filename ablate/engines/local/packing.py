@@ -33,9 +33,9 @@ class Product(ABC):
     def linear(self, x: Tensor) -> Tensor:
         """It alone."""
 
-    @abstractmethod
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
         """It and ``other`` added."""
+        return self.linear(x).add_(other)
 
 
 class StackedWeight(Product):
@@ -52,9 +52,6 @@ class StackedWeight(Product):
 
     def linear(self, x: Tensor) -> Tensor:
         return F.linear(x, self._weight, self._bias)
-
-    def plus(self, x: Tensor, other: Tensor) -> Tensor:
-        return self.linear(x).add_(other)
 
 
 class PackedWeight(Product):
@@ -83,9 +80,6 @@ class Joined(Product):
     def linear(self, x: Tensor) -> Tensor:
         y: Tensor = self._whole(x)
         return y
-
-    def plus(self, x: Tensor, other: Tensor) -> Tensor:
-        return self.linear(x).add_(other)
 
 
 class PackedLinear(nn.Linear):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from ablate.engines.local.slots import CacheShape
 
 Planes = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 """Of keys and of values: ``[slots, G, positions, width]``, as many as a vector is stored in."""
@@ -15,33 +17,16 @@ Planes = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 KEPT = 8  # sets of views: steps that follow each other often read the same
 
 
-@dataclass(frozen=True)
-class PlaneSizes:
-    """``planes``: width and dtype of each, for one head of one token."""
-
-    layers: int
-    kv_heads: int
-    planes: tuple[tuple[int, torch.dtype], ...]
-    device: torch.device
-
-    @property
-    def bytes_per_token(self) -> int:
-        per_head = sum(width * dtype.itemsize for width, dtype in self.planes)
-        return 2 * self.layers * self.kv_heads * per_head
-
-
 class PlaneMemory:
     """Each plane of a layer is ``[2, slots, G, positions, width]``: of keys and of values."""
 
-    def __init__(self, sizes: PlaneSizes) -> None:
-        self._sizes = sizes
+    def __init__(self, shape: CacheShape, planes: Sequence[tuple[int, torch.dtype]]) -> None:
+        """``planes``: width and dtype of each, for one head of one token."""
         self.slots, self.positions = 0, 0
-        self._layers = [[self._none_yet(*p) for p in sizes.planes] for _ in range(sizes.layers)]
+        per_head = sum(width * dtype.itemsize for width, dtype in planes)
+        self.bytes_per_token = 2 * shape.vectors * per_head
+        self._layers = [[_none_yet(shape, *p) for p in planes] for _ in range(shape.layers)]
         self._views: dict[tuple[int, int, int], list[Planes]] = {}
-
-    def _none_yet(self, width: int, dtype: torch.dtype) -> Tensor:
-        size = (2, 0, self._sizes.kv_heads, 0, width)
-        return torch.empty(size, dtype=dtype, device=self._sizes.device)
 
     def __iter__(self) -> Iterator[Tensor]:
         """All planes, layer by layer."""
@@ -49,7 +34,7 @@ class PlaneMemory:
 
     @property
     def bytes(self) -> int:
-        return self.slots * self.positions * self._sizes.bytes_per_token
+        return self.slots * self.positions * self.bytes_per_token
 
     def write(self, layer: int, slots: Any, positions: Any, parts: Sequence[Tensor]) -> None:
         """Put ``parts``, ``[n, 2, G, width]`` of each plane, into n positions of n slots."""
@@ -95,6 +80,10 @@ class PlaneMemory:
             for i, old in enumerate(planes):  # one by one: old and new are held together
                 planes[i] = _resized(old, slots, positions)
         self.slots, self.positions = slots, positions
+
+
+def _none_yet(shape: CacheShape, width: int, dtype: torch.dtype) -> Tensor:
+    return torch.empty((2, 0, shape.kv_heads, 0, width), dtype=dtype, device=shape.device)
 
 
 def _halves(planes: Iterator[Tensor]) -> Planes:

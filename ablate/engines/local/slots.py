@@ -18,7 +18,7 @@ from torch import Tensor
 from ablate.engines.local.batch import Batch, Group
 from ablate.engines.local.interfaces import Block, Seq
 from ablate.engines.local.packing import is_onednns
-from ablate.engines.local.planes import PlaneMemory, Planes, PlaneSizes
+from ablate.engines.local.planes import PlaneMemory, Planes
 from ablate.engines.local.slotkeeping import SlotKeeper
 from ablate.types import Limits
 
@@ -96,14 +96,7 @@ class SlotStore(SlotKeeper):
         self.shape = CacheShape.of(model)
         self.codec = codec or Plain()
         self._limits = limits
-        sizes = PlaneSizes(
-            self.shape.layers,
-            self.shape.kv_heads,
-            self.codec.planes(self.shape),
-            self.shape.device,
-        )
-        self._bytes_per_token = sizes.bytes_per_token
-        self._memory = PlaneMemory(sizes)
+        self._memory = PlaneMemory(self.shape, self.codec.planes(self.shape))
         self._where: tuple[Any, Any] = (0, 0)  # slots and positions of the step's packed tokens
         self._rows: list[slice | Tensor] = []
         self._reads: list[list[Planes]] = []  # of each group; of none where rows are not together
@@ -112,7 +105,7 @@ class SlotStore(SlotKeeper):
 
     @property
     def capacity_tokens(self) -> int:
-        return int(self._limits.kv_cache_memory_bytes // self._bytes_per_token)
+        return int(self._limits.kv_cache_memory_bytes // self._memory.bytes_per_token)
 
     @property
     def tokens(self) -> int:
@@ -120,7 +113,7 @@ class SlotStore(SlotKeeper):
 
     @property
     def bytes_per_token(self) -> float:
-        return self._bytes_per_token
+        return self._memory.bytes_per_token
 
     @property
     def allocated_bytes(self) -> int:
@@ -136,7 +129,7 @@ class SlotStore(SlotKeeper):
             self._memory.move(source, target, held)
 
     def begin(self, batch: Batch) -> None:
-        self._reserve(len(self._owner), max(g.length for g in batch.groups))
+        self._reserve(len(self._owner), batch.longest)
         slots = [self._slot_of[s.seq_id] for s in batch.spans for _ in s.tokens]
         if len(slots) == 1:  # plain numbers are quicker
             self._where = (slots[0], batch.spans[0].start)

@@ -81,7 +81,7 @@ class StagedStore(SlottedStore):
             device=shape.device,
         )
         self._rows = [self._rows_of(group) for group in batch.groups]
-        self.reserve(max(group.length for group in batch.groups))
+        self.reserve(batch.longest)
 
     def append(self, layer: int, key: Tensor, value: Tensor) -> None:
         self._staged[0, layer] = key
