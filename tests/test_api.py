@@ -53,6 +53,7 @@ def measure(**more):
     )
 
 os.environ["OMP_NUM_THREADS"] = "2"
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job of a shell
 threading.Thread(target=interrupt).start()
 try:
     measure()
