@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,11 +73,13 @@ def _build(artifact: Artifact, build: Callable[[Path], None]) -> None:
     partial = final.with_name(f"{final.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a killed run: whoever holds the lock is alone
     partial.mkdir()
+    began = time.monotonic()
     try:
         build(partial)
         manifest = {
             "model": artifact.model,
             "inputs": dict(artifact.inputs),
+            "seconds": round(time.monotonic() - began, 1),
             "files": _hashes(_all_files(partial), partial),
         }
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
@@ -158,8 +161,8 @@ def _sha256(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """An artefact in the cache. ``made``: seconds since 1970. ``inputs`` is what it was made from;
-    None if that cannot be read.
+    """An artefact in the cache. ``made``: seconds since 1970. ``inputs`` is what it was made from,
+    ``seconds`` how long that took; None if that cannot be read.
     """
 
     name: str
@@ -168,6 +171,7 @@ class Kept:
     made: float
     model: str
     inputs: Mapping[str, Any] | None
+    seconds: float | None = None
 
 
 def kept() -> list[Kept]:
@@ -178,14 +182,15 @@ def kept() -> list[Kept]:
 
 
 def _kept(folder: Path) -> Kept:
-    model, inputs = "", None
+    model, inputs, seconds = "", None, None
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         model, inputs = str(manifest.get("model", "")), manifest["inputs"]
+        seconds = manifest.get("seconds")  # earlier versions did not write it
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass  # listed all the same, so that it can be removed
     size = sum(file.stat().st_size for file in _all_files(folder))
-    return Kept(folder.name, folder, size, folder.stat().st_mtime, model, inputs)
+    return Kept(folder.name, folder, size, folder.stat().st_mtime, model, inputs, seconds)
 
 
 def find(name: str) -> Kept:

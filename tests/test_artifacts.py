@@ -183,6 +183,8 @@ def test_what_is_kept_can_be_listed_and_removed(cache: Path) -> None:
     found = find("awq")
     assert found.path == one.path
     assert (found.model, found.inputs) == ("some-model", INPUTS)
+    assert found.seconds is not None
+    assert 0 <= found.seconds < 60
     assert found.bytes == sum(f.stat().st_size for f in one.path.rglob("*") if f.is_file())
     remove(found)
     assert [left.name for left in kept()] == [other.path.name]

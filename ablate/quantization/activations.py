@@ -38,6 +38,7 @@ class Product:
         self._on_cpu = codes.device.type == "cpu"
         self.packed: Tensor = codes
         if self._on_cpu:
+            self._product = torch.ops.onednn.qlinear_pointwise.default
             self.packed = torch.ops.onednn.qlinear_prepack(codes.contiguous(), None)
         self.scales = torch.cat([scales.reshape(-1) for _, scales in parts]).float()
         self.no_zeros = torch.zeros(len(codes), dtype=torch.int32, device=codes.device)
@@ -62,16 +63,27 @@ class Product:
 
     def all(self, x: Tensor) -> Tensor:
         """The results of all layers side by side, [m, sum of N]."""
-        rounded, scales = _rounded(x.reshape(-1, x.shape[-1]))
-        if not self._on_cpu:
-            summed = _int_product(rounded.to(torch.int8), self.packed)
-            return summed.mul_(self.scales).mul_(scales).to(self._dtype)
-        codes = rounded.add_(ZERO).to(torch.uint8)
-        y: Tensor = torch.ops.onednn.qlinear_pointwise(
-            codes, 1.0, ZERO, self.packed, self.scales, self.no_zeros, None,
-            1.0, 0, torch.float32, "none", [], "",
+        rows = x.reshape(-1, x.shape[-1])
+        if self._on_cpu and len(rows) == 1:
+            return self._of_one(rows)
+        rounded, scales = _rounded(rows)
+        if self._on_cpu:
+            return self._multiply(rounded, 1.0, torch.float32).mul_(scales).to(self._dtype)
+        summed = _int_product(rounded.to(torch.int8), self.packed)
+        return summed.mul_(self.scales).mul_(scales).to(self._dtype)
+
+    def _of_one(self, row: Tensor) -> Tensor:
+        """A row's scale can be a number, and oneDNN takes that: fewer passes over little data."""
+        scale = max(float(row.abs().max()), TINY) / INT8_MOST
+        return self._multiply((row.float() / scale).round_(), scale, self._dtype)
+
+    def _multiply(self, rounded: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
+        """``scale``: of the whole numbers [m, K] in ``rounded``, which are lost."""
+        y: Tensor = self._product(
+            rounded.add_(ZERO).byte(), scale, ZERO, self.packed, self.scales, self.no_zeros, None,
+            1.0, 0, dtype, "none", [], "",
         )  # fmt: skip
-        return y.mul_(scales).to(self._dtype)
+        return y
 
 
 def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:

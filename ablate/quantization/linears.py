@@ -74,19 +74,21 @@ class Int4Linear(nn.Module):
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.reshape(-1, self.in_features)
+        rows = x if x.dim() == 2 else x.reshape(-1, self.in_features)
+        bias = self._buffers["bias"]
         if self.kernel and (self.block is None or len(rows) < DENSE_ROWS):
             y = self._multiply(rows.contiguous())
-            y = y if self.bias is None else y + self.bias
+            y = y if bias is None else y + bias
         else:
-            y = F.linear(rows, self.dense().t(), self.bias)
-        return y.reshape(*x.shape[:-1], self.out_features)
+            y = F.linear(rows, self.dense().t(), bias)
+        return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
 
     def _multiply(self, rows: Tensor) -> Tensor:
-        aten = torch.ops.aten
-        kernel = aten._weight_int4pack_mm if rows.is_cuda else aten._weight_int4pack_mm_for_cpu
-        y: Tensor = kernel(rows, self.packed, self.group_size, self.scales_and_zeros.contiguous())
-        return y
+        # with few rows, looking buffers up as attributes would cost more than the product
+        held: dict[str, Any] = self._buffers
+        packed, table = held["packed"], held["scales_and_zeros"].contiguous()
+        kernel = torch._weight_int4pack_mm if rows.is_cuda else torch._weight_int4pack_mm_for_cpu
+        return kernel(rows, packed, self.group_size, table)
 
     def joined_with(self, others: Sequence[nn.Module]) -> nn.Module | None:
         """One layer with the outputs of all, whose weights become views of its; None: they differ.

@@ -23,11 +23,12 @@ def print_artifacts(kept: Sequence[Kept], root: Path, console: Console) -> None:
             one.model,
             f"{one.bytes / 1e6:,.1f} MB",
             datetime.fromtimestamp(one.made).strftime("%Y-%m-%d %H:%M"),
+            "" if one.seconds is None else f"{one.seconds:,.0f} s",
             _made_from(one),
         ]
         for one in kept
     ]
-    console.print(table(("name", "model", "size", "made", "options"), rows))
+    console.print(table(("name", "model", "size", "made", "took", "options"), rows))
     total = sum(one.bytes for one in kept) / 1e6
     console.print(f"\n{len(kept)} in {root}, {total:,.1f} MB", markup=False)
 

@@ -61,13 +61,15 @@ class PackedWeight(Product):
         dense = torch.cat([layer.weight.detach() for layer in layers])
         self.held: Tensor = torch.ops.mkldnn._reorder_linear_weight(dense, ROWS)
         self.bias = _biases(layers)
+        overloads = torch.ops.mkldnn._linear_pointwise
+        self._linear, self._plus = overloads.default, overloads.binary  # looked up once
 
     def linear(self, x: Tensor) -> Tensor:
-        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.held, self.bias, "none", [], "")
+        y: Tensor = self._linear(x, self.held, self.bias, "none", [], "")
         return y
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
-        y: Tensor = torch.ops.mkldnn._linear_pointwise.binary(x, other, self.held, self.bias, "add")
+        y: Tensor = self._plus(x, other, self.held, self.bias, "add")
         return y
 
 
