@@ -10,19 +10,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import mul
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ablate.engines.local.batch import Batch, Group
+from ablate.engines.local.growing import POSITIONS, grown, up
 from ablate.engines.local.interfaces import Block, Seq
 from ablate.engines.local.packing import is_onednns
 from ablate.engines.local.planes import PlaneMemory, Planes
 from ablate.engines.local.slotkeeping import SlotKeeper
 from ablate.types import Limits
 
-SLOTS, POSITIONS = 4, 64  # by which memory grows
 WHOLE = 1.5  # up to so many times what is needed, reading all there is costs less than a copy
 
 
@@ -160,7 +161,7 @@ class SlotStore(SlotKeeper):
         have, need = self._memory.positions, group.length
         if not is_onednns(self.shape.dtype, self.shape.device):
             return need
-        most = have if self._reads_dense and have <= WHOLE * need else _up(need)
+        most = have if self._reads_dense and have <= WHOLE * need else up(need)
         return min(have, most)
 
     def read(self, layer: int, group: Group) -> tuple[Tensor, Tensor]:
@@ -190,11 +191,14 @@ class SlotStore(SlotKeeper):
         return len(lengths) * longest <= self.room_tokens
 
     def _reserve(self, slots: int, positions: int) -> None:
-        have_slots, have_positions = self._memory.slots, self._memory.positions
-        if slots <= have_slots and positions <= have_positions:
+        have = self._memory.slots, self._memory.positions
+        if slots <= have[0] and positions <= have[1]:
             return
         # a sequence that this step leaves out may be longer than all it has
-        self._memory.resize(*self._grown(slots, max([positions, *self._length.values()])))
+        need = slots, max([positions, *self._length.values()])
+        limits = self._limits
+        most = limits.max_num_seqs, limits.max_model_len + limits.num_lookahead_tokens
+        self._memory.resize(*grown(have, need, most, mul, self.room_tokens))
 
     def _give_back(self) -> None:
         """Where memory is short, what is twice too much can serve others: cached prefixes.
@@ -206,22 +210,8 @@ class SlotStore(SlotKeeper):
         slots, positions = len(self._owner), max(self._length.values(), default=0)
         if have > self.room_tokens // 2 and slots * positions <= have // 2:
             self._memory.resize(slots, positions)
-        elif self._reads_dense and _up(positions) + POSITIONS <= have_positions:
-            self._memory.resize(have_slots if slots else 0, _up(positions))
-
-    def _grown(self, slots: int, positions: int) -> tuple[int, int]:
-        """Some more than needed, to spare copies; near the end of the room, less."""
-        limits, room = self._limits, self.room_tokens
-        longest = limits.max_model_len + limits.num_lookahead_tokens
-        have_slots, have_positions = self._memory.slots, self._memory.positions
-        more_slots = more(have_slots, slots, SLOTS, limits.max_num_seqs)
-        more_positions = more(have_positions, positions, POSITIONS, longest)
-        if more_slots * more_positions <= room // 2:
-            return more_slots, more_positions
-        more_slots = min(more_slots, slots + slots // 8)
-        if more_slots * positions > room:
-            more_slots = slots
-        return more_slots, max(positions, min(positions + POSITIONS, longest, room // more_slots))
+        elif self._reads_dense and up(positions) + POSITIONS <= have_positions:
+            self._memory.resize(have_slots if slots else 0, up(positions))
 
 
 def _together(key: Tensor, value: Tensor) -> Tensor:
@@ -236,12 +226,3 @@ def _together(key: Tensor, value: Tensor) -> Tensor:
     ):
         return key.as_strided((n, 2, heads, size), (key.stride(0), apart, size, 1))
     return torch.stack((key, value), 1)
-
-
-def _up(positions: int) -> int:
-    return -(-positions // POSITIONS) * POSITIONS
-
-
-def more(have: int, need: int, step: int, most: int) -> int:
-    """``have`` where that is enough; else ``need`` up to a multiple, but not beyond ``most``."""
-    return have if need <= have else max(need, min(-(-need // step) * step, most))

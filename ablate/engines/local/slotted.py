@@ -6,9 +6,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+from ablate.engines.local.growing import grown
 from ablate.engines.local.memory import Memory
 from ablate.engines.local.slotkeeping import SlotKeeper
-from ablate.engines.local.slots import POSITIONS, SLOTS, CacheShape, more
+from ablate.engines.local.slots import CacheShape
 from ablate.types import Limits
 
 
@@ -51,6 +52,10 @@ class SlottedStore(SlotKeeper):
         taken = zip(self.memories, self.entries(length), strict=True)
         return sum(memory.entry_bytes * entries for memory, entries in taken)
 
+    def _slots_bytes(self, slots: int, length: int) -> int:
+        """What so many slots for sequences of ``length`` take."""
+        return slots * self._slot_bytes(length)
+
     def set_lookahead(self, tokens: int) -> None:
         self.lookahead = tokens
 
@@ -59,7 +64,7 @@ class SlottedStore(SlotKeeper):
         longest = max(lengths, default=0)
         drafted = len(lengths) * longest * self._aside
         return (
-            len(lengths) * self._slot_bytes(longest) <= self._room_bytes
+            self._slots_bytes(len(lengths), longest) <= self._room_bytes
             and drafted <= self.limits.kv_cache_memory_bytes - self._room_bytes
         )
 
@@ -72,21 +77,8 @@ class SlottedStore(SlotKeeper):
         slots = len(self._owner)
         if slots <= self._reserved[0] and length <= self._reserved[1]:
             return
-        self._reserved = self._grown(slots, max([length, *self._length.values()]))
+        need = slots, max([length, *self._length.values()])
+        most = self.limits.max_num_seqs, self.limits.max_model_len + self.lookahead
+        self._reserved = grown(self._reserved, need, most, self._slots_bytes, self._room_bytes)
         for memory, entries in zip(self.memories, self.entries(self._reserved[1]), strict=True):
             memory.resize(self._reserved[0], entries)
-
-    def _grown(self, slots: int, length: int) -> tuple[int, int]:
-        """Some more than needed, to spare copies; near the end of the room, less."""
-        most = self.limits.max_model_len + self.lookahead
-        more_slots = more(self._reserved[0], slots, SLOTS, self.limits.max_num_seqs)
-        more_tokens = more(self._reserved[1], length, POSITIONS, most)
-        room = self._room_bytes
-        if more_slots * self._slot_bytes(more_tokens) <= room / 2:
-            return more_slots, more_tokens
-        more_slots = min(more_slots, slots + slots // 8)
-        if more_slots * self._slot_bytes(length) > room:
-            more_slots = slots
-        more_tokens = max(length, min(length + POSITIONS, most))
-        fit = more_slots * self._slot_bytes(more_tokens) <= room
-        return more_slots, more_tokens if fit else length
