@@ -2,7 +2,8 @@
 
 ``ablate run recipes/engines.yaml --output-dir runs/engines && python -m benchmarks.same_answers
 runs/engines``: whether engines give the same text, as many tokens and the same verdict for each
-request, and the ratios of latencies and throughput, paired by block, with 95 % intervals.
+request, and the ratios of latencies and throughput and the differences in milliseconds, paired by
+block, with 95 % intervals.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ablate.metrics import measure
 from ablate.report.source import run_info, run_trials
 from ablate.store import RunDir
 from ablate.types import Record, Trial
-from benchmarks.ratios import print_ratios
+from benchmarks.ratios import print_differences, print_ratios
 
 COMPARED = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms", "mean_e2el_ms")
 
@@ -63,6 +64,8 @@ def print_times(name: str, found: Sequence[tuple[Trial, Trial]]) -> None:
         known = [(a, b) for a, b in values if a is not None and b is not None]
         if known:
             print_ratios(f"{metric}, {name}", known)
+        if known and metric.endswith("_ms"):
+            print_differences(f"{metric}, {name}, difference", known)
 
 
 if __name__ == "__main__":
