@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-FIND = (
-    "import json, sys; from importlib.metadata import distributions as d; "
-    "found = {x.metadata['Name']: x.version for x in d() if x.metadata['Name'] in sys.argv}; "
-    "print(json.dumps(found))"
-)
+FIND = """
+import json, re, sys
+from importlib.metadata import distributions
+def plain(name): return re.sub("[-_.]+", "-", name or "").lower()
+asked = {plain(name): name for name in sys.argv[1:]}
+found = {asked.get(plain(d.metadata["Name"])): d.version for d in distributions()}
+print(json.dumps({name: version for name, version in found.items() if name}))
+"""
 
 
 def interpreter(python: str) -> str:
@@ -59,7 +62,10 @@ def installed(
 
 @cache
 def versions(path: str, distributions: Sequence[str]) -> dict[str, str]:
-    """Those of ``distributions`` that an interpreter's environment has, with their versions."""
+    """Those of ``distributions`` that an interpreter's environment has, with their versions.
+
+    Names are compared as pip does, whatever their case, dashes and underscores.
+    """
     asked = [path, "-I", "-c", FIND, *distributions]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - the user's
     return dict(json.loads(done.stdout)) if done.returncode == 0 else {}

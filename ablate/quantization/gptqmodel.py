@@ -1,64 +1,121 @@
 """Quantizing with gptqmodel, in a process of its own, into a kept artefact.
 
 Importing gptqmodel changes the environment (also ``HF_HOME``), transformers and logging, and starts
-threads, none of which belongs into a measured process.
+threads, none of which belongs into a measured process. Its pins (numpy) need not suit an engine's,
+so it may live in an environment of its own: the option ``python`` names that one's interpreter.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ablate.artifacts import (
-    Artifact,
-    ensure,
-    model_hashes,
-    package_versions,
-    source_folder,
-)
-from ablate.child import run_module
-from ablate.lifeline import exit_with_parent
+from ablate import lifeline
+from ablate.artifacts import Artifact, ensure, model_hashes, source_folder
+from ablate.child import run_script
+from ablate.errors import TrialError
+from ablate.interpreters import interpreter, unusable, versions
+from ablate.plugins import Plugin, hookimpl
+from ablate.quantization import served
 from ablate.quantization.calibration import DOMAINS, OWN, Source, calibration, token_rows
-from ablate.types import ModelSpec
+from ablate.quantization.extras import requirements
+from ablate.types import Evidence, EvidenceState, ModelSpec, Requirements
 
+BACKENDS = ("vllm", "sglang", "lmdeploy")  # that load what it writes
+SCRIPT = Path(__file__).with_name("child_of_gptqmodel.py")
+LIBRARIES = ("gptqmodel", "torch", "transformers")
 PACKAGES = ("gptqmodel", "accelerate")
+MAKE = "python -m venv quantizer && quantizer/bin/pip install gptqmodel accelerate"
 
 
-def quantized(
-    method: str, module: str, recipe: int, options: Mapping[str, Any], model: ModelSpec, device: str
-) -> Path:
-    """Folder of the quantized checkpoint, in Hugging Face layout; made if it is missing.
+@dataclass(frozen=True)
+class OfGptqmodel(Plugin):
+    """What the plugins that gptqmodel quantizes for have in common.
 
-    ``module`` is run with a request that holds ``options``, ``source``, ``device`` and ``rows``
-    and saves into ``target``; ``recipe`` is raised when it changes what it writes. ``options`` must
-    have ``calibration``, ``calibration_samples`` and ``seed``.
+    ``calibration``: ``domains`` (worked training examples), ``self`` (the model's own answers to
+    them) or a text file; ``calibration_samples`` of them, drawn with ``seed``. ``python``: the
+    interpreter of gptqmodel's environment.
     """
-    source = source_folder(model)
-    where = Source(options["calibration"], options["calibration_samples"], options["seed"])
-    text = calibration(model, method.upper(), where)
-    inputs = {
-        "recipe": recipe,
-        "source": model_hashes(source),
-        "options": _key(options),
-        "calibration": text.key,
-        "versions": package_versions("gptqmodel", "torch", "transformers"),
-    }
-    spec = {**options, "source": str(source), "device": device}
 
-    def build(folder: Path) -> None:
-        request = folder / "request.json"
-        asked = {**spec, "target": str(folder), "examples": text.make()}
-        request.write_text(json.dumps(asked), encoding="utf-8")
-        what = f"quantizing {model.name} with gptqmodel"
-        run_module(module, str(request), what, environment())
-        request.unlink()
+    bits: int = 4
+    group_size: int = 64
+    calibration: str = "domains"
+    calibration_samples: int = 128
+    seed: int = 0
+    python: str = ""
 
-    return ensure(Artifact(method, inputs, model.name), build)
+    method: ClassVar[str]
+    group_sizes: ClassVar[tuple[int, ...]]
+    script: ClassVar[Path]
+    """A file with ``quantize(request, rows)`` that imports nothing of ablate."""
+    recipe: ClassVar[int] = 1
+    """Raised when the script changes what it writes for the same options."""
+
+    def __post_init__(self) -> None:
+        if self.group_size not in self.group_sizes:
+            sizes = ", ".join(map(str, self.group_sizes))
+            raise ValueError(f"group_size must be one of {sizes}, not {self.group_size}")
+        self._source().check()
+
+    @hookimpl
+    def ablate_requirements(self, engine: str) -> Requirements:
+        if self.python:
+            return Requirements(problems=tuple(unusable(self.python, f"{self.method}.python")))
+        return requirements(self.method, PACKAGES)
+
+    @hookimpl
+    def ablate_load_model(self, model: ModelSpec, device: str) -> Any:
+        from ablate.quantization.checkpoint import load  # torch: only when a trial opens
+
+        return load(self._quantized(model, device), model.dtype, device)
+
+    @hookimpl
+    def ablate_engine_args(self, engine: str, model: ModelSpec) -> Mapping[str, Any] | None:
+        return served.arguments(engine, BACKENDS, lambda: self._quantized(model, accelerator()))
+
+    @hookimpl
+    def ablate_evidence(self, state: EvidenceState) -> Evidence:
+        return served.evidence(self.method, state, self.bits)
+
+    def _source(self) -> Source:
+        return Source(self.calibration, self.calibration_samples, self.seed)
+
+    def _quantized(self, model: ModelSpec, device: str) -> Path:
+        """Folder of the quantized checkpoint, in Hugging Face layout; made if it is missing."""
+        path = interpreter(self.python)
+        source = source_folder(model)
+        text = calibration(model, self.method.upper(), self._source())
+        options = asdict(self)
+        del options["python"]  # where it is made is no part of what is made
+        inputs = {
+            "recipe": self.recipe,
+            "source": model_hashes(source),
+            "options": _key(options),
+            "calibration": text.key,
+            "versions": _library_versions(path),
+        }
+
+        def build(folder: Path) -> None:
+            request = folder / "request.json"
+            asked = {
+                **options,
+                "source": str(source),
+                "target": str(folder),
+                "device": device,
+                "rows": token_rows(str(source), text.make()),
+                "lifeline": lifeline.__file__,
+                "script": str(self.script),
+            }
+            request.write_text(json.dumps(asked), encoding="utf-8")
+            what = f"quantizing {model.name} with gptqmodel"
+            run_script(path, SCRIPT, str(request), what, _environment())
+            request.unlink()
+
+        return ensure(Artifact(self.method, inputs, model.name), build)
 
 
 def accelerator() -> str:
@@ -74,24 +131,17 @@ def _key(options: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "calibration": where if where in (DOMAINS, OWN) else "file"}
 
 
-def environment() -> dict[str, str]:
+def _library_versions(path: str) -> dict[str, str]:
+    """The libraries' versions in that environment. Raises TrialError if one is missing."""
+    found = versions(path, LIBRARIES)
+    missing = [name for name in LIBRARIES if name not in found]
+    if missing:
+        lacks = ", ".join(missing)
+        raise TrialError(f"{path} has no gptqmodel to run: it lacks {lacks}. Make it: {MAKE}")
+    return found
+
+
+def _environment() -> dict[str, str]:
     """What gptqmodel reads when it is imported: its workers, and that it is to fetch nothing."""
     workers = str(min(2, os.cpu_count() or 1))
     return {"GPTQMODEL_CPU_WORKERS": workers, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "0"}
-
-
-Quantizer = Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], None]
-"""Takes the request and the calibration rows, and saves the checkpoint."""
-
-
-def main(quantize: Quantizer) -> None:
-    """The body of the child process: ``python -m MODULE REQUEST``."""
-    exit_with_parent()
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    rows = token_rows(request["source"], request["examples"])
-
-    import torch
-
-    random.seed(request["seed"])
-    torch.manual_seed(request["seed"])
-    quantize(request, [{"input_ids": row, "attention_mask": [1] * len(row)} for row in rows])

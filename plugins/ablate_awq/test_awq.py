@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import venv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,18 @@ def test_a_missing_extra_is_a_problem_with_its_remedy(monkeypatch: pytest.Monkey
     assert 'pip install "ablate-inference[awq]"' in problem
     monkeypatch.setattr("ablate.quantization.extras.find_spec", lambda name: object())
     assert Awq().ablate_requirements("local").problems == ()
+
+
+def test_another_interpreter_may_have_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ablate.quantization.extras.find_spec", lambda name: None)
+    assert Awq(python=sys.executable).ablate_requirements("local").problems == ()
+    (problem,) = Awq(python="nowhere/python").ablate_requirements("local").problems
+    assert problem == "awq.python: nowhere/python is no interpreter that can be run"
+    bare = tmp_path / "bare"
+    venv.create(bare, symlinks=True)
+    python = str(bare / "bin" / "python")
+    with pytest.raises(TrialError, match=f"{python} has no gptqmodel to run: it lacks gptqmodel"):
+        replace(OPTIONS, python=python).ablate_load_model(SPEC, "cpu")
 
 
 @pytest.mark.parametrize("draw", [None, lambda n, seed: []])
@@ -188,8 +201,9 @@ def test_it_is_quantized_once_and_for_other_options_again(
     def refuse(*_: object) -> None:
         raise TrialError("a process was started")
 
-    monkeypatch.setattr("ablate.quantization.gptqmodel.run_module", refuse)
+    monkeypatch.setattr("ablate.quantization.gptqmodel.run_script", refuse)
     OPTIONS.ablate_load_model(SPEC, "cpu")
+    replace(OPTIONS, python=sys.executable).ablate_load_model(SPEC, "cpu")  # the same libraries
     for other in (replace(OPTIONS, group_size=32), replace(OPTIONS, seed=1)):
         with pytest.raises(TrialError, match="a process was started"):
             other.ablate_load_model(SPEC, "cpu")

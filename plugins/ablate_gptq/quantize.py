@@ -1,11 +1,9 @@
-"""``python -m ablate_gptq.quantize REQUEST``: quantize a checkpoint with gptqmodel."""
+"""Run by the interpreter that has gptqmodel, which may have nothing of ablate."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from ablate.quantization.gptqmodel import main
 
 
 def quantize(request: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -37,7 +35,3 @@ def check(log: Mapping[str, Sequence[Mapping[str, Any]]], tokens: int) -> None:
     ]
     if partial or not layers:
         raise SystemExit(f"gptqmodel dropped calibration tokens of {', '.join(partial) or 'all'}")
-
-
-if __name__ == "__main__":
-    main(quantize)

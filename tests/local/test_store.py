@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ablate.engines.local import slots
+from ablate.engines.local import growing
 from ablate.engines.local.batch import Batch, Span
 from ablate.engines.local.interfaces import KVStore, Seq
 from ablate.engines.local.slots import SlotStore
@@ -147,11 +147,11 @@ class PrefixMachine(StoreMachine):
 
 
 @pytest.mark.parametrize("machine", [StoreMachine, CoarseMachine, Int8Machine, PrefixMachine])
-@pytest.mark.parametrize("positions", [slots.POSITIONS, 4])  # 4: memory grows and shrinks often
+@pytest.mark.parametrize("positions", [growing.POSITIONS, 4])  # 4: memory grows and shrinks often
 def test_store_is_a_list_of_vectors(
     machine: type[StoreMachine], positions: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slots, "POSITIONS", positions)
+    monkeypatch.setattr(growing, "POSITIONS", positions)
     run_state_machine_as_test(
         machine, settings=settings(max_examples=25, stateful_step_count=25, deadline=None)
     )

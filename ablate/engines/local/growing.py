@@ -38,6 +38,11 @@ def up(positions: int) -> int:
     return -(-positions // POSITIONS) * POSITIONS
 
 
+def wasteful(have: int, need: int) -> bool:
+    """Whether so many positions are by a step or more beyond what memory would grow to."""
+    return up(need) + POSITIONS <= have
+
+
 def _more(have: int, need: int, step: int, most: int) -> int:
     """``have`` where that is enough; else ``need`` up to a multiple, but not beyond ``most``."""
     return have if need <= have else max(need, min(-(-need // step) * step, most))

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ablate.engines.local.batch import Batch, Group
-from ablate.engines.local.growing import POSITIONS, grown, up
+from ablate.engines.local.growing import grown, up, wasteful
 from ablate.engines.local.interfaces import Block, Seq
 from ablate.engines.local.packing import is_onednns
 from ablate.engines.local.planes import PlaneMemory, Planes
@@ -210,7 +210,7 @@ class SlotStore(SlotKeeper):
         slots, positions = len(self._owner), max(self._length.values(), default=0)
         if have > self.room_tokens // 2 and slots * positions <= have // 2:
             self._memory.resize(slots, positions)
-        elif self._reads_dense and up(positions) + POSITIONS <= have_positions:
+        elif self._reads_dense and wasteful(have_positions, positions):
             self._memory.resize(have_slots if slots else 0, up(positions))
 
 

@@ -189,7 +189,7 @@ LLAMA_CPP = Launcher(
     # by default a request is broken off when the next one comes
     defaults={"cache": False, "interrupt_requests": False},
     files="*.gguf",
-    distributions=("llama_cpp_python", "llama-cpp-python"),
+    distributions=("llama-cpp-python",),
     install="pip install 'llama-cpp-python[server]'",
     health="/v1/models",
     dialect=Dialect(
