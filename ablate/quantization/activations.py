@@ -39,6 +39,7 @@ class Product:
         self.packed: Tensor = codes
         if self._on_cpu:
             self._product = torch.ops.onednn.qlinear_pointwise.default
+            self._zero = torch.tensor([float(ZERO)])
             self.packed = torch.ops.onednn.qlinear_prepack(codes.contiguous(), None)
         self.scales = torch.cat([scales.reshape(-1) for _, scales in parts]).float()
         self.no_zeros = torch.zeros(len(codes), dtype=torch.int32, device=codes.device)
@@ -68,19 +69,24 @@ class Product:
             return self._of_one(rows)
         rounded, scales = _rounded(rows)
         if self._on_cpu:
-            return self._multiply(rounded, 1.0, torch.float32).mul_(scales).to(self._dtype)
+            return (
+                self._multiply(rounded.add_(ZERO), 1.0, torch.float32).mul_(scales).to(self._dtype)
+            )
         summed = _int_product(rounded.to(torch.int8), self.packed)
         return summed.mul_(self.scales).mul_(scales).to(self._dtype)
 
     def _of_one(self, row: Tensor) -> Tensor:
         """A row's scale can be a number, and oneDNN takes that: fewer passes over little data."""
-        scale = max(float(row.abs().max()), TINY) / INT8_MOST
-        return self._multiply((row.float() / scale).round_(), scale, self._dtype)
+        least, most = torch.aminmax(row)
+        scale = max(float(most), -float(least), TINY) / INT8_MOST
+        # 128 is even: adding it first rounds halves the same way
+        moved = torch.add(self._zero, row, alpha=1 / scale)
+        return self._multiply(moved.round_(), scale, self._dtype)
 
-    def _multiply(self, rounded: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
-        """``scale``: of the whole numbers [m, K] in ``rounded``, which are lost."""
+    def _multiply(self, moved: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
+        """``moved`` [m, K]: whole numbers and 128 to each; ``scale``: of the whole numbers."""
         y: Tensor = self._product(
-            rounded.add_(ZERO).byte(), scale, ZERO, self.packed, self.scales, self.no_zeros, None,
+            moved.byte(), scale, ZERO, self.packed, self.scales, self.no_zeros, None,
             1.0, 0, dtype, "none", [], "",
         )  # fmt: skip
         return y
