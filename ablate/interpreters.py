@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from ablate.errors import TrialError
+
 FIND = """
 import json, re, sys
 from importlib.metadata import distributions
@@ -69,3 +71,18 @@ def versions(path: str, distributions: Sequence[str]) -> dict[str, str]:
     asked = [path, "-I", "-c", FIND, *distributions]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - the user's
     return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+
+
+def versions_of_all(
+    path: str, name: str, distributions: tuple[str, ...], make: str
+) -> dict[str, str]:
+    """The versions of ``distributions``, all of which an interpreter's environment must have.
+
+    Raises TrialError if one is missing: that it has no ``name`` to run, and ``make``, the command.
+    """
+    found = versions(path, distributions)
+    missing = [each for each in distributions if each not in found]
+    if missing:
+        lacks = ", ".join(missing)
+        raise TrialError(f"{path} has no {name} to run: it lacks {lacks}. Make it: {make}")
+    return found

@@ -9,7 +9,7 @@ import threading
 
 
 def exit_with_parent() -> None:
-    """End this process when the one that started it with ``run_module`` is gone.
+    """End this process when the one that started it (``ablate.child``) is gone.
 
     Otherwise the quantizer of a killed trial would go on beside the next trial's measurement.
     """

@@ -17,8 +17,7 @@ from typing import Any, ClassVar
 from ablate import lifeline
 from ablate.artifacts import Artifact, ensure, model_hashes, source_folder
 from ablate.child import run_script
-from ablate.errors import TrialError
-from ablate.interpreters import interpreter, unusable, versions
+from ablate.interpreters import interpreter, unusable, versions_of_all
 from ablate.plugins import Plugin, hookimpl
 from ablate.quantization import served
 from ablate.quantization.calibration import DOMAINS, OWN, Source, calibration, token_rows
@@ -96,7 +95,7 @@ class OfGptqmodel(Plugin):
             "source": model_hashes(source),
             "options": _key(options),
             "calibration": text.key,
-            "versions": _library_versions(path),
+            "versions": versions_of_all(path, "gptqmodel", LIBRARIES, MAKE),
         }
 
         def build(folder: Path) -> None:
@@ -129,16 +128,6 @@ def _key(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options that an artefact depends on: of a text file its text, wherever it lies."""
     where = options["calibration"]
     return {**options, "calibration": where if where in (DOMAINS, OWN) else "file"}
-
-
-def _library_versions(path: str) -> dict[str, str]:
-    """The libraries' versions in that environment. Raises TrialError if one is missing."""
-    found = versions(path, LIBRARIES)
-    missing = [name for name in LIBRARIES if name not in found]
-    if missing:
-        lacks = ", ".join(missing)
-        raise TrialError(f"{path} has no gptqmodel to run: it lacks {lacks}. Make it: {MAKE}")
-    return found
 
 
 def _environment() -> dict[str, str]:

@@ -16,8 +16,7 @@ from typing import Any, ClassVar
 from ablate import lifeline
 from ablate.artifacts import Artifact, ensure, model_hashes, source_folder
 from ablate.child import run_script
-from ablate.errors import TrialError
-from ablate.interpreters import interpreter, unusable, versions
+from ablate.interpreters import interpreter, unusable, versions_of_all
 from ablate.plugins import Plugin, hookimpl
 from ablate.quantization import served
 from ablate.quantization.calibration import Calibration, Source, calibration, token_rows
@@ -121,7 +120,7 @@ def quantized(job: Job, python: str, model: ModelSpec) -> Path:
         "source": model_hashes(source),
         "options": {"modifiers": job.modifiers},
         "calibration": text.key,
-        "versions": library_versions(path),
+        "versions": versions_of_all(path, "llm-compressor", LIBRARIES, MAKE),
     }
 
     def build(folder: Path) -> None:
@@ -141,13 +140,3 @@ def quantized(job: Job, python: str, model: ModelSpec) -> Path:
         request.unlink()
 
     return ensure(Artifact(job.method, inputs, model.name), build)
-
-
-def library_versions(path: str) -> dict[str, str]:
-    """The libraries' versions in that environment. Raises TrialError if one is missing."""
-    found = versions(path, LIBRARIES)
-    missing = [name for name in LIBRARIES if name not in found]
-    if missing:
-        lacks = ", ".join(missing)
-        raise TrialError(f"{path} has no llm-compressor to run: it lacks {lacks}. Make it: {MAKE}")
-    return found

@@ -35,7 +35,7 @@ def grown(
 
 def up(positions: int) -> int:
     """To the next number by which memory grows."""
-    return -(-positions // POSITIONS) * POSITIONS
+    return _multiple(positions, POSITIONS)
 
 
 def wasteful(have: int, need: int) -> bool:
@@ -45,4 +45,8 @@ def wasteful(have: int, need: int) -> bool:
 
 def _more(have: int, need: int, step: int, most: int) -> int:
     """``have`` where that is enough; else ``need`` up to a multiple, but not beyond ``most``."""
-    return have if need <= have else max(need, min(-(-need // step) * step, most))
+    return have if need <= have else max(need, min(_multiple(need, step), most))
+
+
+def _multiple(number: int, step: int) -> int:
+    return -(-number // step) * step
