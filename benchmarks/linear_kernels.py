@@ -19,6 +19,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from ablate.engines.local.packing import ROWS
 from ablate.quantization.activations import ZERO, Product
+from ablate.quantization.int8 import Int8Linear
 from ablate.quantization.linears import Int4Linear
 
 MODELS = {
@@ -49,6 +50,13 @@ def int4(inputs: int, outputs: int) -> Layer:
     return Int4Linear(codes, torch.full((groups, outputs), 8), scales, None)
 
 
+def int8_groups(inputs: int, outputs: int) -> Layer:
+    """Weights alone, with a scale for each group of a row."""
+    codes = torch.randint(0, 256, (inputs, outputs), dtype=torch.uint8)
+    scales = torch.rand(inputs // GROUP, outputs).to(torch.bfloat16)
+    return Int8Linear(codes, torch.full_like(scales, 128, dtype=torch.uint8), scales, None)
+
+
 def int8(inputs: int, outputs: int) -> Layer:
     """Weights and inputs; rounding the inputs is part of it."""
     return Product([_bytes(inputs, outputs)], torch.bfloat16).all
@@ -63,7 +71,7 @@ def int8_alone(inputs: int, outputs: int) -> Layer:
 
 
 def int8_weights(inputs: int, outputs: int) -> Layer:
-    """torch's kernel for bfloat16 inputs."""
+    """torch's kernel for bfloat16 inputs, with one scale a row."""
     codes, scales = _bytes(inputs, outputs)
     held = scales.to(torch.bfloat16)
     return lambda x: torch._weight_int8pack_mm(x, codes, held)
@@ -76,9 +84,10 @@ def _bytes(inputs: int, outputs: int) -> tuple[Tensor, Tensor]:
 KERNELS: dict[str, Callable[[int, int], Layer]] = {
     "bfloat16, packed": packed,
     "int4 weights": int4,
+    "int8 weights in groups": int8_groups,
     "int8 weights and inputs": int8,
     "… its product alone": int8_alone,
-    "int8 weights": int8_weights,
+    "int8 weights, a scale a row": int8_weights,
     "bfloat16, F.linear": plain,
 }
 

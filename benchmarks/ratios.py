@@ -21,6 +21,13 @@ def print_differences(name: str, pairs: Sequence[tuple[float, float]]) -> None:
     print(_line(name, found, *_interval(found)))
 
 
+def cell(pairs: Sequence[tuple[float, float]]) -> str:
+    """The mean ratio and its interval, for a cell of a table."""
+    logs = [math.log(mine / other) for mine, other in pairs]
+    mean, *ends = map(math.exp, _interval(logs))
+    return f"{mean:.2f}" + (f" [{ends[0]:.2f}, {ends[1]:.2f}]" if ends else "")
+
+
 def _interval(values: Sequence[float]) -> tuple[float, ...]:
     """Mean, low and high; the mean alone of a single value."""
     mean = statistics.fmean(values)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ablate.quantization.activations import FLOAT8, Float8, Int8Dynamic, Product
-from ablate.quantization.linears import Int4Linear, Int8Linear
+from ablate.quantization.int8 import Int8Linear
+from ablate.quantization.linears import Int4Linear
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from ablate.quantization.formats import Packing, awq_codes, gptq_codes, packing, take
-from ablate.quantization.linears import Int4Linear, Int8Linear, Reordered
+from ablate.quantization.int8 import Int8Linear
+from ablate.quantization.linears import Int4Linear, Reordered
 from ablate.tensors import held_bytes
 
 
@@ -68,28 +69,82 @@ def test_a_kernel_layout_that_is_not_known_is_left_to_the_kernel(
         unknown.dense()
 
 
-def drawn(columns: int, biased: bool, dtype: torch.dtype = torch.bfloat16) -> Int4Linear:
+Integers = Int4Linear | Int8Linear
+
+
+def drawn(
+    columns: int,
+    biased: bool,
+    dtype: torch.dtype = torch.bfloat16,
+    kind: type[Integers] = Int4Linear,
+    middle: int | None = None,
+) -> Integers:
+    """A layer of 256 inputs in groups of 64; ``middle``: all its zeros."""
     generator = torch.Generator().manual_seed(columns)
+    most = 16 if kind is Int4Linear else 256
     codes, zeros = (
-        torch.randint(0, 16, (rows, columns), dtype=torch.uint8, generator=generator)
+        torch.randint(0, most, (rows, columns), dtype=torch.uint8, generator=generator)
         for rows in (256, 4)
     )
+    zeros = zeros if middle is None else torch.full_like(zeros, middle)
     scales = (torch.rand(4, columns, generator=generator) / 100).to(dtype)
     bias = torch.rand(columns, generator=generator).to(dtype) if biased else None
-    return Int4Linear(codes, zeros, scales, bias)
+    return kind(codes, zeros, scales, bias)
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    rows=st.sampled_from([1, 2, 11, 12, 40]),
+    columns=st.integers(1, 70),
+    groups=st.integers(1, 5),
+    size=st.sampled_from([1, 8, 20, 32, 64, 96]),
+    symmetric=st.booleans(),
+    dtype=st.sampled_from([torch.bfloat16, torch.float32]),
+)
+def test_a_layer_of_bytes_multiplies_by_the_dequantized_weight(
+    seed: int, rows: int, columns: int, groups: int, size: int, symmetric: bool, dtype: torch.dtype
+) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    codes = torch.randint(0, 256, (groups * size, columns), generator=draw, dtype=torch.uint8)
+    zeros = torch.randint(0, 256, (groups, columns), generator=draw, dtype=torch.uint8)
+    zeros = torch.full_like(zeros, 128) if symmetric else zeros
+    scales = (torch.rand(groups, columns, generator=draw) * 0.02 + 0.01).to(dtype)
+    x = torch.randn(rows, groups * size, generator=draw).to(dtype)
+    layer = Int8Linear(codes, zeros, scales, None)
+    spread = codes.double() - zeros.double().repeat_interleave(size, 0)
+    weight = spread * scales.double().repeat_interleave(size, 0)
+    bound = 1e-2 if dtype == torch.bfloat16 else 1e-5
+    # zeros far from the middle: what is added and taken off again is larger than the result
+    terms = x.abs().double() @ (weight.abs() + 128 * scales.double().repeat_interleave(size, 0))
+    assert layer(x).dtype == dtype
+    assert ((layer(x).double() - x.double() @ weight).abs() <= bound * terms).all()
+    assert torch.allclose(layer.dense().double(), weight, rtol=bound)
+
+
+def test_a_layer_of_bytes_gives_the_same_with_few_rows_and_with_many() -> None:
+    layer = drawn(70, True, kind=Int8Linear)
+    x = torch.randn(40, 256, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
+    few, many = torch.cat([layer(row.unsqueeze(0)) for row in x]), layer(x)
+    assert layer.kernel
+    assert (few - many).float().norm() / many.float().norm() < 1e-2
 
 
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("rows", [1, 7, 200])
-def test_layers_of_one_input_become_one_and_hold_nothing_twice(rows: int, biased: bool) -> None:
-    layers = [drawn(n, biased) for n in (192, 64, 128)]
+@pytest.mark.parametrize(
+    ("kind", "middle"), [(Int4Linear, None), (Int8Linear, None), (Int8Linear, 128)]
+)
+def test_layers_of_one_input_become_one_and_hold_nothing_twice(
+    rows: int, biased: bool, kind: type[Integers], middle: int | None
+) -> None:
+    layers = [drawn(n, biased, kind=kind, middle=middle) for n in (192, 64, 128)]
     x = torch.rand(rows, 256, generator=torch.Generator().manual_seed(0)).to(torch.bfloat16)
     alone, bytes_before = torch.cat([layer(x) for layer in layers], -1), held_bytes(*layers)
     whole = layers[0].joined_with(layers[1:])
     assert whole is not None
     assert torch.equal(whole(x), alone)
     assert torch.equal(torch.cat([layer(x) for layer in layers], -1), alone)
-    assert isinstance(whole, Int4Linear)
+    assert isinstance(whole, kind)
     assert torch.equal(torch.cat([layer.dense() for layer in layers], -1), whole.dense())
     assert held_bytes(whole, *layers) == bytes_before
 
@@ -97,6 +152,11 @@ def test_layers_of_one_input_become_one_and_hold_nothing_twice(rows: int, biased
 def test_layers_that_differ_stay_apart() -> None:
     assert drawn(64, True).joined_with([drawn(64, False)]) is None
     assert drawn(64, True).joined_with([nn.Linear(256, 64)]) is None
+    kind, middle = Int8Linear, 128
+    assert (
+        drawn(64, True, kind=kind).joined_with([drawn(64, True, kind=kind, middle=middle)]) is None
+    )
+    assert drawn(64, True, kind=kind).joined_with([drawn(64, True)]) is None
     floats = [drawn(64, True, torch.float32) for _ in range(2)]  # no kernel
     assert floats[0].joined_with(floats[1:]) is None
 

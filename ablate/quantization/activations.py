@@ -70,7 +70,7 @@ class Product:
         rounded, scales = _rounded(rows)
         if self._on_cpu:
             return (
-                self._multiply(rounded.add_(ZERO), 1.0, torch.float32).mul_(scales).to(self._dtype)
+                self.multiply(rounded.add_(ZERO), 1.0, torch.float32).mul_(scales).to(self._dtype)
             )
         summed = _int_product(rounded.to(torch.int8), self.packed)
         return summed.mul_(self.scales).mul_(scales).to(self._dtype)
@@ -81,9 +81,9 @@ class Product:
         scale = max(float(most), -float(least), TINY) / INT8_MOST
         # 128 is even: adding it first rounds halves the same way
         moved = torch.add(self._zero, row, alpha=1 / scale)
-        return self._multiply(moved.round_(), scale, self._dtype)
+        return self.multiply(moved.round_(), scale, self._dtype)
 
-    def _multiply(self, moved: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
+    def multiply(self, moved: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
         """``moved`` [m, K]: whole numbers and 128 to each; ``scale``: of the whole numbers."""
         y: Tensor = self._product(
             moved.byte(), scale, ZERO, self.packed, self.scales, self.no_zeros, None,
@@ -122,7 +122,7 @@ class Int8Dynamic(nn.Module):
         """``place``: which of the product's layers this is; ``shape``: (N, K)."""
         super().__init__()
         self.out_features, self.in_features = shape
-        self._product, self._place = product, place
+        self.product, self._place = product, place
         # shared with the layers beside it, and so counted once
         self.register_buffer("packed", product.packed)
         self.register_buffer("scales", product.scales)
@@ -130,17 +130,17 @@ class Int8Dynamic(nn.Module):
         self.register_buffer("bias", bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self._product.take(self._place, x)
+        y = self.product.take(self._place, x)
         y = y if self.bias is None else y + self.bias
         return y.view(*x.shape[:-1], self.out_features)
 
     def joined_with(self, others: Sequence[nn.Module]) -> nn.Module | None:
         """One layer with the outputs of all, if they are those of one product."""
         layers = [self, *(layer for layer in others if isinstance(layer, Int8Dynamic))]
-        mine = [x._place for x in layers if x._product is self._product and x.bias is None]
-        if len(mine) <= len(others) or mine != list(range(self._product.parts)):
+        mine = [x._place for x in layers if x.product is self.product and x.bias is None]
+        if len(mine) <= len(others) or mine != list(range(self.product.parts)):
             return None
-        return _Whole(self._product)
+        return _Whole(self.product)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}"

@@ -17,7 +17,8 @@ from ablate.errors import TrialError
 from ablate.quantization import compressed
 from ablate.quantization.activations import FLOAT8
 from ablate.quantization.formats import Codes, packing, take
-from ablate.quantization.linears import Int4Linear, Int8Linear, Reordered
+from ablate.quantization.int8 import Int8Linear
+from ablate.quantization.linears import Int4Linear, Reordered
 
 
 def load(folder: Path, dtype: str, device: str) -> Any:

@@ -1,11 +1,11 @@
-"""A model's linear layers, and ones that hold integer weights.
+"""A model's linear layers, and ones that hold weights of up to 4 bits.
 
 Shapes: K input features, N output features, g group size, m rows of the input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -36,6 +36,24 @@ def plain_linears(model: Any) -> dict[str, nn.Linear]:
         for name, layer in model.named_modules()
         if isinstance(layer, nn.Linear) and layer is not head
     }
+
+
+def join_buffers(
+    whole: nn.Module, layers: Sequence[nn.Module], dimensions: Mapping[str, int]
+) -> None:
+    """Gives ``whole`` the buffers of all ``layers`` side by side, whose own become views of them.
+
+    ``dimensions``: by name of a buffer, along which. What is None in one must be in all.
+    """
+    for name, dim in dimensions.items():
+        parts = [own for layer in layers if (own := getattr(layer, name)) is not None]
+        joined = torch.cat(parts, dim) if parts else None
+        whole.register_buffer(name, joined)
+        if joined is None:
+            continue
+        views = joined.split_with_sizes([own.shape[dim] for own in parts], dim)
+        for layer, view in zip(layers, views, strict=True):
+            setattr(layer, name, view)
 
 
 class Int4Linear(nn.Module):
@@ -105,15 +123,7 @@ class Int4Linear(nn.Module):
         whole.in_features = self.in_features
         whole.out_features = sum(layer.out_features for layer in layers)
         whole.group_size, whole.kernel, whole.block = self.group_size, self.kernel, self.block
-        for name, columns in (("packed", 0), ("scales_and_zeros", 1), ("bias", 0)):
-            parts = [own for layer in layers if (own := getattr(layer, name)) is not None]
-            joined = torch.cat(parts, columns) if parts else None
-            whole.register_buffer(name, joined)
-            if joined is None:
-                continue
-            views = joined.split_with_sizes([own.shape[columns] for own in parts], columns)
-            for layer, view in zip(layers, views, strict=True):
-                setattr(layer, name, view)
+        join_buffers(whole, layers, {"packed": 0, "scales_and_zeros": 1, "bias": 0})
         return whole
 
     @property
@@ -182,41 +192,6 @@ def _unpack(packed: Tensor, rows: int, block: int) -> Tensor:
     pairs = packed.view(-1, rows, block // 2)
     codes = torch.cat((pairs & 15, pairs >> 4), dim=-1)
     return codes.permute(1, 0, 2).reshape(rows, -1)
-
-
-class Int8Linear(nn.Module):
-    """The same with codes of up to 8 bits, one a byte, which are unpacked for every call.
-
-    torch has no kernel for 8-bit weights whose scales change within a row, so this saves memory and
-    costs time.
-    """
-
-    packed: Tensor
-    zeros: Tensor
-    scales: Tensor
-    bias: Tensor | None
-
-    def __init__(self, codes: Tensor, zeros: Tensor, scales: Tensor, bias: Tensor | None) -> None:
-        """Arguments as for ``Int4Linear``, codes and zeros from 0 to 255."""
-        super().__init__()
-        self.in_features, self.out_features = codes.shape
-        self.group_size = self.in_features // len(scales)
-        self.register_buffer("packed", codes.contiguous())
-        self.register_buffer("zeros", zeros.contiguous())
-        self.register_buffer("scales", scales.contiguous())
-        self.register_buffer("bias", bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.dense().t(), self.bias)
-
-    def dense(self) -> Tensor:
-        """The weight, transposed: [K, N]."""
-        grouped = self.packed.view(-1, self.group_size, self.out_features).to(self.scales.dtype)
-        spread = grouped.sub_(self.zeros.to(self.scales.dtype).unsqueeze(1))
-        return spread.mul_(self.scales.unsqueeze(1)).view(self.packed.shape)
-
-    def extra_repr(self) -> str:
-        return f"{self.in_features}, {self.out_features}, group_size={self.group_size}"
 
 
 class Reordered(nn.Module):
