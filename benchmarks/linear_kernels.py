@@ -50,7 +50,14 @@ def int4(inputs: int, outputs: int) -> Layer:
     return Int4Linear(codes, torch.full((groups, outputs), 8), scales, None)
 
 
-def int8_groups(inputs: int, outputs: int) -> Layer:
+def int8_unpacked(inputs: int, outputs: int) -> Layer:
+    """The same, turned back to bfloat16 for every call."""
+    layer = int8_groups(inputs, outputs)
+    layer.kernel = False
+    return layer
+
+
+def int8_groups(inputs: int, outputs: int) -> Int8Linear:
     """Weights alone, with a scale for each group of a row."""
     codes = torch.randint(0, 256, (inputs, outputs), dtype=torch.uint8)
     scales = torch.rand(inputs // GROUP, outputs).to(torch.bfloat16)
@@ -85,6 +92,7 @@ KERNELS: dict[str, Callable[[int, int], Layer]] = {
     "bfloat16, packed": packed,
     "int4 weights": int4,
     "int8 weights in groups": int8_groups,
+    "… unpacked for the call": int8_unpacked,
     "int8 weights and inputs": int8,
     "… its product alone": int8_alone,
     "int8 weights, a scale a row": int8_weights,
