@@ -13,6 +13,7 @@ each is given the same loads against the same server, taking turns.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def main() -> None:
         run(url, closed_load(int(requests), options.concurrency), options.tokens)
         return
     with served("benchmarks.streamer", "--interval", str(options.interval)) as url:
-        print_lateness(url, options.seconds)
+        print_lateness(url, options)
         print_capacity(url, options)
 
 
@@ -76,7 +77,9 @@ def open_load(seconds: float) -> Load:
 
 
 def run(url: str, load: Load, tokens: int, warmup: int = 0) -> list[Completion]:
-    """What came of a load; ``warmup``: requests of it that are sent before, as a trial does."""
+    """What came of a load. As a trial does: ``warmup`` of its requests are sent before, and what
+    is loaded by then is not collected again.
+    """
     model = resolve_model(ModelConfig("tiny-reasoner"))
     engine = ServerEngine(base_url=url, served_model_name=MODEL)
     context = EngineContext(model, ArmPlugins({}), Sampling(max_tokens=tokens), 1)
@@ -85,16 +88,26 @@ def run(url: str, load: Load, tokens: int, warmup: int = 0) -> list[Completion]:
     with closing(engine.open(context)) as session:
         if first:
             session.run(Load(first, warmup), lambda _: None, lambda _: None)
+        gc.collect()
+        gc.freeze()
         session.run(load, done.append, lambda _: None)
     assert sum(c.output_tokens for c in done) == tokens * len(load.requests)  # noqa: S101
     return done
 
 
-def print_lateness(url: str, seconds: float) -> None:
+def print_lateness(url: str, options: argparse.Namespace) -> None:
+    found = [lateness(url, options.seconds) for _ in range(options.repeats)]
+    for q, values in zip(("p50", "p99"), zip(*found, strict=True), strict=True):
+        shown = ", ".join(f"{v:.2f}" for v in values)
+        print(f"requests at {RATE:g}/s: sent {median(values):.2f} ms late at {q} ({shown})")
+
+
+def lateness(url: str, seconds: float) -> tuple[float, float]:
+    """p50 and p99 in ms."""
     done = run(url, open_load(seconds), 16)
     late = np.array([c.dispatched - c.arrival for c in done]) * 1e3
     p50, p99 = np.percentile(late, [50, 99])
-    print(f"{len(done)} requests at {RATE:g}/s: sent {p50:.2f} ms late at p50, {p99:.2f} ms at p99")
+    return float(p50), float(p99)
 
 
 def print_capacity(url: str, options: argparse.Namespace) -> None:

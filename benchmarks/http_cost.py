@@ -1,29 +1,25 @@
 """What HTTP costs beside vLLM in-process, with vLLM's polling processes giving way.
 
 ``python -m benchmarks.http_cost --python PY``: arithmetic problems one at a time, on `vllm`
-in-process and on `server: vllm`, by turns, paired by block. vLLM's engine core and its worker poll,
-each on a core of its own. On a machine with two cores its HTTP front end, and any client, wait for
-one of them, and what is measured is that. Here both run at the lowest priority (nice 19), as other
-programs' time is what they poll away. ``--as-they-are`` leaves them.
+in-process and on `server: vllm`, by turns, paired by block. ``benchmarks.polling`` says what gives
+way and why; ``--as-they-are`` leaves it.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from ablate.report.source import run_info, run_trials
 from ablate.store import RunDir
+from benchmarks.polling import give_way
 from benchmarks.same_answers import pairs, print_times
 
-LOWEST, EVERY = 19, 0.1  # seconds between looking for new threads
-POLLING = (b"VLLM::EngineCore", b"VLLM::Worker")
+EVERY = 0.1  # seconds between looking for new threads
 
 
 def main() -> None:
@@ -66,26 +62,6 @@ def overrides(options: argparse.Namespace) -> list[str]:
         "workload.concurrency=1",
         f"blocks={options.blocks}",
     ]
-
-
-def give_way() -> None:
-    """Every thread of the processes that poll."""
-    for process in polling():
-        for thread in Path(process, "task").glob("*"):
-            try:
-                os.setpriority(os.PRIO_PROCESS, int(thread.name), LOWEST)
-            except (ProcessLookupError, FileNotFoundError):
-                continue
-
-
-def polling() -> Iterator[Path]:
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = Path(process, "cmdline").read_bytes()
-        except (ProcessLookupError, FileNotFoundError):
-            continue
-        if words.startswith(POLLING):
-            yield process
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import ArmPlugins
 from ablate.types import Completion, Load, Problem, Request, Sampling
 from ablate_vllm.baseline import SITE
+from benchmarks.polling import give_way
 from benchmarks.ratios import print_ratios
 
 MAX_TOKENS = 512
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=50, help="of each domain")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--give-way", action="store_true", help="vLLM's polling processes do")
     options = parser.parse_args()
     spec = resolve_model(ModelConfig("tiny-reasoner", dtype="float32"))
     domains = {name: kind(limit=options.problems) for name, kind in KINDS.items()}
@@ -87,6 +89,8 @@ def main() -> None:
             bench = Bench(options.python, url, spec.path, folder, options.concurrency)
             bench.prompts([codebook.rendered(p) for p in problems])
             serve(session, load)  # a warm-up, as vllm bench has one
+            if options.give_way and not give_way():
+                raise RuntimeError("no process of vLLM's was found that polls")
             done = compare(session, load, bench, options.pairs)
             if options.lm_eval:
                 judged = lm_eval(options.lm_eval, bench, domains, codebook)

@@ -48,7 +48,7 @@ class Unstopped(VllmSession):
         return {**asked, "requests": drawn, "sampling": SAMPLING}
 
 
-SAMPLING = {"temperature": 1.0, "top_p": 1.0, "ignore_eos": True, "max_tokens": TOKENS}
+SAMPLING = {"temperature": 1.0, "top_p": 1.0, "ignore_eos": True}
 
 
 def ours(engine: VllmEngine, model: ModelSpec, n: int, folder: Path) -> float:

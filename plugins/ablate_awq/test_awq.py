@@ -201,7 +201,7 @@ def test_it_is_quantized_once_and_for_other_options_again(
     def refuse(*_: object) -> None:
         raise TrialError("a process was started")
 
-    monkeypatch.setattr("ablate.quantization.gptqmodel.run_script", refuse)
+    monkeypatch.setattr("ablate.quantization.offline.run_script", refuse)
     OPTIONS.ablate_load_model(SPEC, "cpu")
     replace(OPTIONS, python=sys.executable).ablate_load_model(SPEC, "cpu")  # the same libraries
     for other in (replace(OPTIONS, group_size=32), replace(OPTIONS, seed=1)):
