@@ -176,14 +176,17 @@ def _label(level: Level, siblings: Sequence[Level]) -> str:
 def _distinctive(name: str, plugin: Plugin, alike: Sequence[Level]) -> list[str]:
     others = [asdict(level.plugins[name]) for level in alike]
     mine = asdict(plugin)
-    return [_setting(k, v) for k, v in mine.items() if any(o.get(k) != v for o in others)]
+    differ = {k: v for k, v in mine.items() if any(o.get(k) != v for o in others)}
+    return [_setting(k, v) for k, v in differ.items() if v != ""]  # nothing was said of it
 
 
 def _setting(key: str, value: Any) -> str:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        sign = "-" if value < 0 else ""
+        return f"{_safe(key)}{sign}{_safe(text(value))}"
     # as recipes write it: null and true, not None and True
     written = _safe(PurePath(value).name if isinstance(value, str) else text(value))
-    return f"{_safe(key)}{written}" if number else f"{_safe(key)}-{written}"
+    return f"{_safe(key)}-{written}"
 
 
 def _safe(text: str) -> str:

@@ -112,6 +112,16 @@ class TestArms:
             "loader-bits3-name-b-c",
         ]
 
+    def test_a_level_keeps_the_sign_of_a_number_and_leaves_out_what_is_empty(self) -> None:
+        options: list[dict[str, Any]] = [{"name": ""}, {"name": "a"}]
+        assert ids(factors={"w": tuple({"loader": chosen} for chosen in options)}) == [
+            "baseline",
+            "loader",
+            "loader-name-a",
+        ]
+        levels = ({"set": {"domains.count.words": -1}}, {"set": {"domains.count.words": 1}})
+        assert ids(factors={"w": levels}) == ["baseline", "words-1", "words1"]
+
     def test_levels_say_null_and_true_as_recipes_do(self) -> None:
         levels = ({"set": {"price": None}}, {"set": {"model.trust_remote_code": True}})
         made = ids(factors={"w": levels}, price=2.5)
