@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,26 @@ each_plugin = pytest.mark.parametrize(
 def test_an_interpreter_that_is_none_is_found_when_planning(make: Make, tmp_path: Path) -> None:
     (problem,) = make(str(tmp_path / "python")).ablate_requirements("local").problems
     assert "is no interpreter that can be run" in problem
-    assert make(sys.executable).ablate_requirements("local").problems == ()
+
+
+def stand_in(folder: Path, *has: str) -> str:
+    """An interpreter whose environment says that it ``has`` these."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\necho '{json.dumps(dict.fromkeys(has, '1.0'))}'\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@each_plugin
+def test_an_interpreter_without_the_library_is_found_when_planning(
+    make: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "whole").mkdir()
+    (problem,) = make(stand_in(tmp_path, "torch")).ablate_requirements("local").problems
+    assert "has no llm-compressor to run: it lacks llmcompressor, compressed-tensors" in problem
+    assert "Make it: python -m venv llmcompressor" in problem
+    whole = stand_in(tmp_path / "whole", *llmcompressor.LIBRARY.distributions)
+    assert make(whole).ablate_requirements("local").problems == ()
 
 
 @each_plugin
@@ -165,10 +184,7 @@ def test_without_one_the_library_must_be_here(make: Make, monkeypatch: pytest.Mo
 
 
 def test_an_environment_without_the_library_fails_the_arm(tmp_path: Path) -> None:
-    bare = tmp_path / "python"
-    bare.write_text("#!/bin/sh\nexit 1\n")
-    bare.chmod(0o755)
-    plugin = Fp8(python=str(bare))
+    plugin = Fp8(python=stand_in(tmp_path))
     with pytest.raises(TrialError, match=r"has no llm-compressor to run: it lacks llmcompressor"):
         plugin.ablate_load_model(ModelSpec("tiny-draft", str(MODEL)), "cpu")
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from ablate import lifeline
 from ablate.artifacts import Artifact, ensure, model_hashes, source_folder
 from ablate.child import run_script
+from ablate.errors import TrialError
 from ablate.interpreters import interpreter, unusable, versions_of_all
 from ablate.plugins import Plugin, hookimpl
 from ablate.quantization import served
@@ -82,9 +83,16 @@ class Offline(Plugin):
 
     @hookimpl
     def ablate_requirements(self, engine: str) -> Requirements:
-        if self.python:
-            return Requirements(problems=tuple(unusable(self.python, f"{self.method}.python")))
-        return self.library.missing(self.method)
+        if not self.python:
+            return self.library.missing(self.method)
+        where = f"{self.method}.python"
+        wrong = unusable(self.python, where)
+        if not wrong:
+            try:
+                self._versions()
+            except TrialError as error:
+                wrong = [f"{where}: {error}"]
+        return Requirements(problems=tuple(wrong))
 
     @hookimpl
     def ablate_load_model(self, model: ModelSpec, device: str) -> Any:
@@ -100,9 +108,14 @@ class Offline(Plugin):
     def _source(self) -> Source:
         return Source(self.calibration, self.calibration_samples, self.seed)
 
+    def _versions(self) -> Mapping[str, str]:
+        """Of all that the library's result depends on. Raises TrialError where it is not there."""
+        library = self.library
+        path = interpreter(self.python)
+        return versions_of_all(path, library.name, library.distributions, library.make)
+
     def _quantized(self, model: ModelSpec, device: str | None) -> Path:
         """Folder of the quantized checkpoint, in Hugging Face layout; made if it is missing."""
-        library, path = self.library, interpreter(self.python)
         source = source_folder(model)
         name = self.method.upper()
         text = calibration(model, name, self._source()) if self.calibrated else UNCALIBRATED
@@ -111,7 +124,7 @@ class Offline(Plugin):
             "source": model_hashes(source),
             "options": self.options(),
             "calibration": text.key,
-            "versions": versions_of_all(path, library.name, library.distributions, library.make),
+            "versions": self._versions(),
         }
 
         def build(folder: Path) -> None:
@@ -125,8 +138,9 @@ class Offline(Plugin):
                 "lifeline": lifeline.__file__,
             }
             request.write_text(json.dumps(asked), encoding="utf-8")
-            what = f"quantizing {model.name} with {library.name}"
-            run_script(path, library.script, str(request), what, library.environment)
+            what = f"quantizing {model.name} with {self.library.name}"
+            script, environment = self.library.script, self.library.environment
+            run_script(interpreter(self.python), script, str(request), what, environment)
             request.unlink()
 
         return ensure(Artifact(self.method, inputs, model.name), build)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from ablate.errors import TrialError
 from ablate.plugins import hooks_of
+from ablate.quantization.gptqmodel import LIBRARY
 from ablate.types import EvidenceState, ModelSpec
 from ablate_awq import Awq
 
@@ -81,12 +83,17 @@ def test_a_missing_extra_is_a_problem_with_its_remedy(monkeypatch: pytest.Monkey
 
 def test_another_interpreter_may_have_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("ablate.quantization.extras.find_spec", lambda name: None)
-    assert Awq(python=sys.executable).ablate_requirements("local").problems == ()
+    whole = tmp_path / "whole"
+    whole.write_text(f"#!/bin/sh\necho '{json.dumps(dict.fromkeys(LIBRARY.distributions, '1'))}'\n")
+    whole.chmod(0o755)
+    assert Awq(python=str(whole)).ablate_requirements("local").problems == ()
     (problem,) = Awq(python="nowhere/python").ablate_requirements("local").problems
     assert problem == "awq.python: nowhere/python is no interpreter that can be run"
     bare = tmp_path / "bare"
     venv.create(bare, symlinks=True)
     python = str(bare / "bin" / "python")
+    (problem,) = Awq(python=python).ablate_requirements("local").problems
+    assert f"awq.python: {python} has no gptqmodel to run: it lacks gptqmodel" in problem
     with pytest.raises(TrialError, match=f"{python} has no gptqmodel to run: it lacks gptqmodel"):
         replace(OPTIONS, python=python).ablate_load_model(SPEC, "cpu")
 
