@@ -124,6 +124,11 @@ def test_long_texts_are_read_in_one_go(piece: str) -> None:
         assert len(read_number(wrapped) or "") <= len(text)
 
 
+def test_the_last_number_ends_where_its_digits_do() -> None:
+    """Python up to 3.11.4 can end a possessive group after what did not match: it made 49 of it."""
+    assert last_number("so it is 7.^2 and") == "7"
+
+
 def test_a_number_of_a_million_digits_is_compared_and_cut() -> None:
     long = "1" + "0" * 1_000_000
     numeric = Numeric()

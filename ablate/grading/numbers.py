@@ -15,9 +15,12 @@ from fractions import Fraction
 # converted: that takes quadratic time, and Python refuses it beyond 4300 digits.
 DIGITS = 300
 
-# Quantifiers are possessive or bounded, so that nothing is tried twice.
+# Quantifiers are possessive or bounded, so that nothing is tried twice. Those of groups are not: up
+# to Python 3.11.4 a possessive group may end where its last, failed attempt did (CPython 106052).
+# A look ahead says instead that there is no more of them.
 PLAIN = (
-    r"(?:(?:[0-9]{1,3}+(?:,[0-9]{3}(?![0-9]))++|[0-9]++)(?:\.[0-9]++)?+"
+    r"(?:(?:[0-9]{1,3}+(?:,[0-9]{3}(?![0-9]))+(?!,[0-9]{3}(?![0-9]))|[0-9]++)"
+    r"(?:\.[0-9]++|(?!\.[0-9]))"
     r"|(?<![\w.)\]}])\.[0-9]++)"
 )
 EXPONENT = r"(?:\{[ ]?(?P<braced>-?[0-9]++)[ ]?\}|(?P<bare>-?[0-9]++))"
@@ -36,7 +39,7 @@ NUMBER = re.compile(
     rf"|(?P<times>[ ]?(?:\\times|\\cdot|[×*x])[ ]?10[ ]?(?:\^|\*\*)[ ]?){EXPONENT}"  # noqa: RUF001
     rf"|[ ]?(?:\^|\*\*)[ ]?{EXPONENT.replace('braced', 'braced2').replace('bare', 'bare2')}"
     r"|[eE](?P<e>[-+]?[0-9]++)(?!\w)"
-    r")?+)",
+    r")?)",
 )
 
 SPELLINGS = (

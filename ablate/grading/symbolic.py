@@ -32,9 +32,10 @@ LONGEST_TEXT = 100_000
 SECONDS = 5
 """For one call of math-verify, its own default."""
 
+# no possessive groups: up to Python 3.11.4 they may not match at all (CPython 106052)
 FORMULA = re.compile(
-    r"(?<!\\)\$\$((?:\\.|[^$\\])++)\$\$|(?<!\\)\$((?:\\.|[^$\\\n])++)\$"
-    r"|\\\(((?:(?!\\[()]).)++)\\\)|\\\[((?:(?!\\[\[\]]).)++)\\\]",
+    r"(?<!\\)\$\$((?:\\.|[^$\\])+)\$\$|(?<!\\)\$((?:\\.|[^$\\\n])+)\$"
+    r"|\\\(((?:(?!\\[()]).)+)\\\)|\\\[((?:(?!\\[\[\]]).)+)\\\]",
     re.DOTALL,
 )
 
