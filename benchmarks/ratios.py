@@ -11,7 +11,7 @@ from scipy.stats import t
 
 def print_ratios(name: str, pairs: Sequence[tuple[float, float]]) -> None:
     """One line: each pair's ratio, their geometric mean, and Student's interval on the logs."""
-    logs = [math.log(mine / other) for mine, other in pairs]
+    logs = _logs(pairs)
     print(_line(name, [math.exp(x) for x in logs], *map(math.exp, _interval(logs))))
 
 
@@ -23,9 +23,12 @@ def print_differences(name: str, pairs: Sequence[tuple[float, float]]) -> None:
 
 def cell(pairs: Sequence[tuple[float, float]]) -> str:
     """The mean ratio and its interval, for a cell of a table."""
-    logs = [math.log(mine / other) for mine, other in pairs]
-    mean, *ends = map(math.exp, _interval(logs))
+    mean, *ends = map(math.exp, _interval(_logs(pairs)))
     return f"{mean:.2f}" + (f" [{ends[0]:.2f}, {ends[1]:.2f}]" if ends else "")
+
+
+def _logs(pairs: Sequence[tuple[float, float]]) -> list[float]:
+    return [math.log(mine / other) for mine, other in pairs]
 
 
 def _interval(values: Sequence[float]) -> tuple[float, ...]:

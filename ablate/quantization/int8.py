@@ -5,13 +5,14 @@ Shapes: K input features, N output features, g group size, G = K / g groups, m r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from ablate.quantization.linears import join_buffers
+from ablate.quantization.linears import Joinable
 
 SIGN = 128
 KERNEL_MULTIPLE = 32  # the kernel reads past the end of a row of any other length
@@ -20,7 +21,7 @@ DENSE_ROWS = 12
 DENSE_WEIGHTS = 1 << 20  # turned back at a time, so that they are multiplied while a cache has them
 
 
-class Int8Linear(nn.Module):
+class Int8Linear(Joinable):
     """y = x W^T + b with W[n, k] = scale[k / g, n] (code[k, n] - zero[k / g, n]).
 
     torch's kernel for 8-bit weights knows one scale for a row of the weight. Here each group is
@@ -28,6 +29,7 @@ class Int8Linear(nn.Module):
     With many rows, in the other dtypes and on a GPU, W is turned back for the call.
     """
 
+    dimensions: ClassVar[Mapping[str, int]] = {"packed": 1, "scales": 1, "zeros": 1, "bias": 0}
     packed: Tensor
     scales: Tensor
     zeros: Tensor | None
@@ -93,22 +95,8 @@ class Int8Linear(nn.Module):
         """The weight, transposed: [K, N]."""
         return self._weight(0, self.out_features).t()
 
-    def joined_with(self, others: Sequence[nn.Module]) -> nn.Module | None:
-        """One layer with the outputs of all, whose weights become views of its; None: no such."""
-        layers = [self, *(layer for layer in others if isinstance(layer, Int8Linear))]
-        if len(layers) <= len(others) or len({layer._form for layer in layers}) > 1:
-            return None
-        whole = Int8Linear.__new__(Int8Linear)
-        nn.Module.__init__(whole)
-        whole.in_features, whole.group_size = self.in_features, self.group_size
-        whole.out_features = sum(layer.out_features for layer in layers)
-        whole.kernel = self.kernel
-        join_buffers(whole, layers, {"packed": 1, "scales": 1, "zeros": 1, "bias": 0})
-        return whole
-
     @property
     def _form(self) -> tuple[object, ...]:
-        """What layers that can be one have in common."""
         return self.kernel, self.packed.shape[::2], self.zeros is None, self.bias is None
 
     def extra_repr(self) -> str:

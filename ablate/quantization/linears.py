@@ -6,7 +6,8 @@ Shapes: K input features, N output features, g group size, m rows of the input.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from copy import copy
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,25 +39,45 @@ def plain_linears(model: Any) -> dict[str, nn.Linear]:
     }
 
 
-def join_buffers(
-    whole: nn.Module, layers: Sequence[nn.Module], dimensions: Mapping[str, int]
-) -> None:
-    """Gives ``whole`` the buffers of all ``layers`` side by side, whose own become views of them.
+class Joinable(nn.Module):
+    """A layer that can be one with others that get the same input.
 
-    ``dimensions``: by name of a buffer, along which. What is None in one must be in all.
+    ``dimensions``: by name of a buffer, along which those of several layers stand side by side.
+    What is None in one must be in all.
     """
-    for name, dim in dimensions.items():
-        parts = [own for layer in layers if (own := getattr(layer, name)) is not None]
-        joined = torch.cat(parts, dim) if parts else None
-        whole.register_buffer(name, joined)
-        if joined is None:
-            continue
-        views = joined.split_with_sizes([own.shape[dim] for own in parts], dim)
-        for layer, view in zip(layers, views, strict=True):
-            setattr(layer, name, view)
+
+    dimensions: ClassVar[Mapping[str, int]]
+    out_features: int
+
+    @property
+    def _form(self) -> tuple[object, ...]:
+        """What layers that can be one have in common."""
+        raise NotImplementedError
+
+    def joined_with(self, others: Sequence[nn.Module]) -> nn.Module | None:
+        """One layer with the outputs of all, whose weights become views of its; None: they differ.
+
+        Layers of one form differ in their outputs and buffers alone.
+        """
+        layers = [self, *(layer for layer in others if isinstance(layer, type(self)))]
+        if len(layers) <= len(others) or len({layer._form for layer in layers}) > 1:
+            return None
+        whole = copy(self)
+        whole._buffers = dict(self._buffers)
+        whole.out_features = sum(layer.out_features for layer in layers)
+        for name, dim in self.dimensions.items():
+            parts = [own for layer in layers if (own := getattr(layer, name)) is not None]
+            if not parts:
+                continue
+            joined = torch.cat(parts, dim)
+            setattr(whole, name, joined)
+            views = joined.split_with_sizes([own.shape[dim] for own in parts], dim)
+            for layer, view in zip(layers, views, strict=True):
+                setattr(layer, name, view)
+        return whole
 
 
-class Int4Linear(nn.Module):
+class Int4Linear(Joinable):
     """y = x W^T + b with W[n, k] = scale[k / g, n] (code[k, n] - zero[k / g, n]).
 
     Codes of up to 4 bits, each held in 4. With few rows in bfloat16, torch's int4 kernel multiplies
@@ -65,6 +86,7 @@ class Int4Linear(nn.Module):
     number of rows, as its layout is not unpacked.
     """
 
+    dimensions: ClassVar[Mapping[str, int]] = {"packed": 0, "scales_and_zeros": 1, "bias": 0}
     packed: Tensor
     scales_and_zeros: Tensor
     bias: Tensor | None
@@ -109,26 +131,11 @@ class Int4Linear(nn.Module):
         return kernel(rows, packed, self.group_size, table)
 
     def joined_with(self, others: Sequence[nn.Module]) -> nn.Module | None:
-        """One layer with the outputs of all, whose weights become views of its; None: they differ.
-
-        The kernel's layouts have one block of columns behind the other.
-        """
-        layers = [self, *(layer for layer in others if isinstance(layer, Int4Linear))]
-        if len(layers) <= len(others) or len({layer._form for layer in layers}) > 1:
-            return None
-        if not self.kernel:
-            return None
-        whole = Int4Linear.__new__(Int4Linear)
-        nn.Module.__init__(whole)
-        whole.in_features = self.in_features
-        whole.out_features = sum(layer.out_features for layer in layers)
-        whole.group_size, whole.kernel, whole.block = self.group_size, self.kernel, self.block
-        join_buffers(whole, layers, {"packed": 0, "scales_and_zeros": 1, "bias": 0})
-        return whole
+        """With the kernel alone, whose layouts have one block of columns behind the other."""
+        return super().joined_with(others) if self.kernel else None
 
     @property
     def _form(self) -> tuple[object, ...]:
-        """What layers that can be one have in common."""
         return self.kernel, self.block, self.group_size, self.packed.shape[1:], self.bias is None
 
     def dense(self) -> Tensor:
