@@ -15,9 +15,10 @@ import pytest
 
 from ablate.child import Service, cpu_seconds, peak_rss_bytes
 
-# starts a grandchild that ignores SIGTERM, writes both pids, and waits
+# works for some ticks of the clock, starts a grandchild that ignores SIGTERM, writes both pids, waits
 FAMILY = """
 import os, signal, subprocess, sys, time
+sum(range(3_000_000))
 deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 child = subprocess.Popen([sys.executable, "-c", deaf])
 print(os.getpid(), child.pid, flush=True)
