@@ -15,7 +15,7 @@ import pytest
 
 from ablate.child import Service, cpu_seconds, peak_rss_bytes
 
-# works for some ticks of the clock, starts a grandchild that ignores SIGTERM, writes both pids, waits
+# works for some ticks, starts a grandchild that ignores SIGTERM, writes both pids, and waits
 FAMILY = """
 import os, signal, subprocess, sys, time
 sum(range(3_000_000))

@@ -52,6 +52,15 @@ class Codebook:
             )
         )
 
+    def as_text(self, problem: Problem) -> str:
+        """``rendered`` for one who tokenizes it himself, and so may begin it a second time."""
+        rendered, begin = self.rendered(problem), self._tokenizer.bos_token
+        if begin and rendered.startswith(begin):
+            rest = rendered.removeprefix(begin)
+            if self._tokenizer.encode(rest) == self.prompt(problem):
+                return rest
+        return rendered
+
     def tokens(self, output: str) -> list[int]:
         """What a model's text is made of, if it wrote it as the tokenizer would."""
         return list(self._tokenizer.encode(output, add_special_tokens=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ablate.engines.server.launchers import Dialect, FactsCall, Launcher
+from ablate.engines.server.launchers import NO_FILTERS, Dialect, FactsCall, Launcher
 from ablate.plugins import Registry, hookimpl
 from ablate.types import EngineFacts
 from ablate_vllm import DISTRIBUTIONS, INSTALL, baseline, known
@@ -51,7 +51,11 @@ LAUNCHER = Launcher(
         owner="vllm",
         token_prompts=True,
         stop_ids="stop_token_ids",
-        fields={"return_token_ids": True, "stream_options": {"include_usage": True}},
+        fields={
+            **NO_FILTERS,
+            "return_token_ids": True,
+            "stream_options": {"include_usage": True},
+        },
         flush="/reset_prefix_cache",
         flushed='"success":true',
         gauges={

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablate.engines.server.asking import Tally
 from ablate.engines.server.client import ServerError
 from ablate.engines.server.counting import spread
 from ablate.engines.server.events import EventParser
@@ -65,6 +66,19 @@ def test_what_is_spread_adds_up(total: int, weights: list[int]) -> None:
         assert all(part == 0 for part, weight in zip(parts, weights, strict=True) if not weight)
 
 
+def test_what_speculative_decoding_did_is_added_up() -> None:
+    told = {"spec_verify_ct": 3, "spec_num_proposed_drafts": 12, "spec_num_correct_drafts": 5}
+    events = [chunk("a", "stop"), json.dumps({"sglext": {"spec_tokens_details": told}}).encode()]
+    stream = b"".join(b"data: " + event + b"\n\n" for event in [*events, b"[DONE]"])
+    tally = Tally()
+    assert "spec_num_drafts" not in tally.counters
+    for _ in range(2):
+        tally.add(read([(0.0, stream)]), None, None)
+    assert tally.counters == {
+        "spec_num_drafts": 6, "spec_num_draft_tokens": 24, "spec_num_accepted_tokens": 10,
+    }  # fmt: skip
+
+
 PAGE = """# HELP x:running Requests
 x:running{engine="0",model_name="a} b"} 2.0
 x:running{engine="1"} 3.0 1700000000
@@ -94,6 +108,23 @@ def test_a_metrics_page() -> None:
     assert unknown is not None
     assert unknown.kv_tokens is unknown.kv_bytes is unknown.kv_allocated_bytes is None
     assert usage(1.0, "nothing", SPEAKS, EngineFacts()) is None
+
+
+def test_kv_memory_that_a_page_gives_in_bytes() -> None:
+    page = "x:running 1\nx:waiting 0\nx:used 100\nx:most 1024\nx:pool 0.5\n"
+    names = {
+        "x:running": "running", "x:waiting": "waiting", "x:used": "kv_tokens",
+        "x:most": "kv_capacity", "x:pool": "kv_gib",
+    }  # fmt: skip
+    speaks = Dialect(gauges=names)
+    for ranks, pool in ((None, 2**29), ({"tp_size": 2}, 2**30)):
+        sample = usage(1.0, page, speaks, EngineFacts(settings=ranks or {}))
+        assert sample is not None
+        assert sample.kv_allocated_bytes == sample.kv_budget_bytes == pool
+        assert sample.kv_bytes == pool * 100 // 1024
+    unequal = usage(1.0, page, speaks, EngineFacts(settings={"pp_size": 2}))
+    assert unequal is not None
+    assert unequal.kv_bytes is unequal.kv_allocated_bytes is None
 
 
 def test_command_lines() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
 from types import SimpleNamespace
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from ablate.engines.text import Codebook
 from ablate.models import ModelConfig, resolve_model
@@ -57,3 +62,20 @@ def test_prompts_carry_the_chat_template(codebook: Codebook) -> None:
     text = str(codebook._tokenizer.decode(ids))
     assert "What is 1 + 1?" in text
     assert text.rstrip().endswith("assistant")
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_text_for_a_server_that_adds_the_first_token_itself(tmp_path: Path, adds: bool) -> None:
+    folder = copytree(SPEC.path, tmp_path / "model")
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    if adds:
+        begin = "<|im_start|>"
+        number = tokenizer.token_to_id(begin)
+        tokenizer.post_processor = TemplateProcessing(
+            single=f"{begin} $A", special_tokens=[(begin, number)]
+        )
+        tokenizer.save(str(folder / "tokenizer.json"))
+    codebook = Codebook(replace(SPEC, path=str(folder)), SimpleNamespace(eos_token_id=None))
+    for problem in (Problem("", "", "What is 1 + 1?", ""), Problem("", "", "1 +", "", chat=False)):
+        sent = codebook.as_text(problem)
+        assert tokenizer.encode(sent).ids == codebook.prompt(problem)

@@ -17,7 +17,7 @@ from ablate.engines.server.counting import (
 )
 from ablate.engines.server.exchange import Job, Stream
 from ablate.engines.server.launchers import Dialect
-from ablate.engines.server.reply import Reply, read
+from ablate.engines.server.reply import Drafted, Reply, read
 from ablate.engines.stops import cut
 from ablate.engines.text import Codebook
 from ablate.thinking import THINK_CLOSE, THINK_OPEN
@@ -38,6 +38,7 @@ class Tally:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     says_cached: bool = False
+    drafted: Drafted | None = None
 
     def add(self, reply: Reply, prompt: int | None, codebook: Codebook | None) -> None:
         self.requests += 1
@@ -45,6 +46,8 @@ class Tally:
         if reply.cached_tokens is not None:
             self.says_cached = True
             self.cached_tokens += reply.cached_tokens
+        if reply.drafted is not None:
+            self.drafted = reply.drafted + self.drafted
         if reply.output_tokens is None:
             return
         self.counted += 1
@@ -55,13 +58,20 @@ class Tally:
 
     @property
     def counters(self) -> dict[str, float]:
-        """Prompt tokens that were looked up and found, where the replies say so."""
-        if not self.says_cached:
-            return {}
-        return {
-            "prefix_cache_queries": self.prompt_tokens,
-            "prefix_cache_hits": self.cached_tokens,
-        }
+        """Prompt tokens looked up and found, and drafts, where the replies tell of them."""
+        found: dict[str, float] = {}
+        if self.says_cached:
+            found |= {
+                "prefix_cache_queries": self.prompt_tokens,
+                "prefix_cache_hits": self.cached_tokens,
+            }
+        if self.drafted is not None:
+            found |= {
+                "spec_num_drafts": self.drafted.drafts,
+                "spec_num_draft_tokens": self.drafted.tokens,
+                "spec_num_accepted_tokens": self.drafted.accepted,
+            }
+        return found
 
     @property
     def sentence(self) -> str:
@@ -132,7 +142,7 @@ class Asker:
         if self.codebook is None:
             return {"prompt": problem.prompt}
         self.prompts[request.id] = ids = self.codebook.prompt(problem)
-        return {"prompt": ids if self.dialect.token_prompts else self.codebook.rendered(problem)}
+        return {"prompt": ids if self.dialect.token_prompts else self.codebook.as_text(problem)}
 
     def completion(self, stream: Stream, request: Request) -> Completion:
         """What a stream said of its request. Raises ServerError if that makes no sense."""
@@ -141,7 +151,7 @@ class Asker:
         prompt = self.prompts.get(request.id) or list(reply.prompt_ids or ()) or None
         self._check_prompt(reply, prompt, request)
         self.tally.add(reply, len(prompt) if prompt else None, self.codebook)
-        counts = token_counts(reply, self.codebook, self.dialect.token_chunks)
+        counts = token_counts(reply, self.codebook, self.dialect)
         times = tuple(chain.from_iterable(map(repeat, reply.times, counts)))
         visible = self._visible(reply, prompt, counts, request)
         return Completion(

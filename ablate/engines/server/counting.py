@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
 
+from ablate.engines.server.launchers import Dialect
 from ablate.engines.server.reply import Reply
 from ablate.engines.text import Codebook
 from ablate.thinking import THINK_CLOSE, THINK_OPEN, visible_text
@@ -12,21 +13,23 @@ from ablate.thinking import THINK_CLOSE, THINK_OPEN, visible_text
 Measure = Callable[[str], int]
 
 
-def token_counts(reply: Reply, codebook: Codebook | None, token_chunks: bool) -> list[int]:
-    """Tokens by chunk; they add up to what the server counted, if it did.
+def token_counts(reply: Reply, codebook: Codebook | None, dialect: Dialect) -> list[int]:
+    """Tokens by chunk; they add up to what the server counted, if it did, and an end token.
 
     Where it says nothing by chunk, a chunk with text is one token if that adds up, with one more
     for an end token. If it does not, the total is spread over the chunks as their texts' own tokens
     (without a tokenizer: characters) are.
     Where it counts nothing at all, the tokenizer does, unless each chunk is one token.
     """
-    if all(n is not None for n in reply.counts):
+    if dialect.counts_end and all(n is not None for n in reply.counts):
         return [n or 0 for n in reply.counts]
     said = [bool(text or thought) for text, thought in _pieces(reply)]
     end = int(reply.finish_reason == "stop")
     total = reply.output_tokens
+    if total is not None and not dialect.counts_end:
+        total += end
     if total is None:
-        tokenizer = None if token_chunks else codebook
+        tokenizer = None if dialect.token_chunks else codebook
         total = end + (_length(reply, tokenizer) if tokenizer else sum(said))
     ones = [int(s) for s in said]
     missing = total - sum(ones)

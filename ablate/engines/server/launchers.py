@@ -15,6 +15,8 @@ from ablate.plugins import installed
 from ablate.types import EngineFacts
 
 Booleans = Literal["negated", "switch", "value"]
+# Said in each request, for a server that runs already and has its model's generation_config.json.
+NO_FILTERS: Mapping[str, Any] = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,18 @@ class Dialect:
     """What a server understands beyond the common ground.
 
     ``owner``: what it calls itself in ``/v1/models``. ``token_prompts``: a prompt may be a list of
-    token ids. ``token_chunks``: each chunk of a stream is one token. ``stop_ids``: the field that
-    takes the model's stop tokens, all of which it might not know. ``fields``: added to each
-    request. ``flush``: where its prefix cache is emptied; ``flushed``: what it answers if it was.
+    token ids. ``token_chunks``: each chunk of a stream is one token. ``counts_end``: it counts the
+    end token as output. ``stop_ids``: the field that takes the model's stop tokens, all of which it
+    might not know. ``fields``: added to each request. ``flush``: where its prefix cache is emptied;
+    ``flushed``: what it answers if it was.
     ``gauges`` and ``counters``: our names for its metrics; gauges are ``running``, ``waiting``,
-    ``kv_share``, ``kv_tokens`` and ``kv_capacity``.
+    ``kv_share``, ``kv_tokens``, ``kv_capacity`` (tokens) and ``kv_gib``, the size of all KV memory.
     """
 
     owner: str = ""
     token_prompts: bool = False
     token_chunks: bool = False
+    counts_end: bool = True
     stop_ids: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     flush: str | None = None
@@ -141,11 +145,17 @@ SGLANG = Launcher(
     facts=FactsCall("/get_server_info", None, _sglang_facts),
     distributions=("sglang",),
     install="pip install sglang",
+    on_cpu={"device": "cpu", "mem_fraction_static": 0.5, "max_total_tokens": 32768},
+    cpu_env={"SGLANG_USE_CPU_ENGINE": "1"},
     dialect=Dialect(
         owner="sglang",
         token_prompts=True,
         stop_ids="stop_token_ids",
-        fields={"stream_options": {"include_usage": True, "continuous_usage_stats": True}},
+        fields={
+            **NO_FILTERS,
+            "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+            "return_spec_tokens_details": True,
+        },
         flush="/flush_cache",
         flushed="Cache flushed",
         gauges={
@@ -154,10 +164,12 @@ SGLANG = Launcher(
             "sglang:token_usage": "kv_share",
             "sglang:num_used_tokens": "kv_tokens",
             "sglang:max_total_num_tokens": "kv_capacity",
+            "sglang:kv_cache_memory_usage_gb": "kv_gib",
         },
         counters={
             "sglang:prompt_tokens_total": "prefix_cache_queries",
             "sglang:cached_tokens_total": "prefix_cache_hits",
+            "sglang:num_retracted_requests_total": "num_preemptions",
         },
     ),
 )  # fmt: skip
@@ -166,16 +178,28 @@ LMDEPLOY = Launcher(
         "{python}", "-m", "lmdeploy", "serve", "api_server", "{model}",
         "--server-name", "127.0.0.1", "--server-port", "{port}",
     ),
-    from_model={"dtype": "dtype", "revision": "revision"},
+    # else the model's generation_config.json adds its penalties
+    defaults={"generation_config": "lmdeploy"},
+    from_model={
+        "dtype": "dtype", "revision": "revision", "trust_remote_code": "trust_remote_code",
+    },
     distributions=("lmdeploy",),
     install="pip install lmdeploy",
     dialect=Dialect(
         owner="lmdeploy",
-        fields={"top_k": 0, "min_p": 0.0, "stream_options": {"include_usage": True}},
+        counts_end=False,
+        fields={**NO_FILTERS, "top_k": 0, "stream_options": {"include_usage": True}},
         gauges={
             "lmdeploy:num_requests_running": "running",
             "lmdeploy:num_requests_waiting": "waiting",
             "lmdeploy:gpu_cache_usage_perc": "kv_share",
+        },
+        counters={
+            "lmdeploy:prompt_tokens_total": "prefix_cache_queries",
+            "lmdeploy:cached_tokens_total": "prefix_cache_hits",
+            "lmdeploy:spec_decode_num_drafts_total": "spec_num_drafts",
+            "lmdeploy:spec_decode_num_draft_tokens_total": "spec_num_draft_tokens",
+            "lmdeploy:spec_decode_num_accepted_tokens_total": "spec_num_accepted_tokens",
         },
     ),
 )  # fmt: skip

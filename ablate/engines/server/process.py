@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ HOST = "127.0.0.1"
 POLL = 0.2  # s between looks at a server that is starting
 LAST_BREATH = 1.0  # s in which a server that broke a request off may be found dead
 LOG_END = 100_000  # bytes of a log in which the reason for an end is looked for
+EXCEPTION = re.compile(r"(?:^|\s)((?:\w+\.)*[A-Z]\w*(?:Error|Exception)(?:: .+)?)$")
 
 
 def launch(
@@ -50,7 +52,8 @@ def wait_until_up(service: Service, port: int, client: Client, options: ServerEn
     deadline = time.monotonic() + options.startup_timeout
     while not _is_healthy(client, health):
         if service.ending:
-            raise failure(service, ServerError("the server did not start"))
+            why = first_exception(_end_of(service.log))
+            raise failure(service, ServerError(f"the server did not start{why and f': {why}'}"))
         if time.monotonic() > deadline:
             limit = f"{options.startup_timeout:g} s (option: startup_timeout)"
             fault = ServerError(f"the server was not up after {limit}", "timeout")
@@ -66,13 +69,24 @@ def failure(service: Service | None, fault: ServerError) -> TrialError:
     if service is None:
         return TrialError(str(fault), fault.kind)
     ending = service.wait(LAST_BREATH)
-    what = f"{fault}; the server ended: {ending}" if ending else str(fault)
+    log = _end_of(service.log)
     kind = fault.kind
-    if says_out_of_memory(f"{fault}\n{_end_of(service.log)}"):
+    if says_out_of_memory(f"{fault}\n{log}"):
         kind = "out_of_memory"
     elif ending and "signal 9" in ending:
-        kind = "killed"
+        if first_exception(log):  # SGLang kills itself after an error
+            ending = "killed by signal 9, after an error"
+        else:
+            kind = "killed"
+    what = f"{fault}; the server ended: {ending}" if ending else str(fault)
     return TrialError(f"{what}\n{service.last_lines()}\n(all of it: {service.log})", kind)
+
+
+def first_exception(log: str) -> str:
+    """The line of the first traceback that says what was raised: the others follow from it."""
+    _, _, after = log.partition("Traceback (most recent call last)")
+    found = (EXCEPTION.search(line.rstrip()) for line in after.splitlines())
+    return next((match[1] for match in found if match), "")
 
 
 def _defaults(launcher: Launcher, model: ModelSpec) -> dict[str, Any]:

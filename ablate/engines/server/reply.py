@@ -15,6 +15,24 @@ BATCH = 128  # events read as one JSON list: one call is cheaper, a long one wou
 SHOWN = 300
 
 
+@dataclass(frozen=True)
+class Drafted:
+    """What speculative decoding did for a request: drafts verified, their tokens, the accepted."""
+
+    drafts: int
+    tokens: int
+    accepted: int
+
+    def __add__(self, other: Drafted | None) -> Drafted:
+        if other is None:
+            return self
+        return Drafted(
+            self.drafts + other.drafts,
+            self.tokens + other.tokens,
+            self.accepted + other.accepted,
+        )
+
+
 @dataclass
 class Reply:
     """What a stream said. One entry a chunk in ``times``, ``texts``, ``thoughts`` and ``counts``.
@@ -34,6 +52,7 @@ class Reply:
     prompt_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
+    drafted: Drafted | None = None
 
     @property
     def has_ids(self) -> bool:
@@ -91,6 +110,8 @@ def _add(reply: Reply, time: float, chunk: Any) -> None:
             _add_choice(reply, time, chunk["choices"][0], chunk.get("usage"))
         if chunk.get("usage"):
             _add_usage(reply, chunk["usage"])
+        if chunk.get("sglext"):
+            reply.drafted = _drafted(chunk["sglext"].get("spec_tokens_details"))
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise ServerError(f"the server sent a chunk of another form: {_shown(chunk)}") from error
 
@@ -121,6 +142,14 @@ def _add_usage(reply: Reply, usage: Mapping[str, Any]) -> None:
     details = usage.get("prompt_tokens_details")
     if details and details.get("cached_tokens") is not None:
         reply.cached_tokens = int(details["cached_tokens"])
+
+
+def _drafted(details: Mapping[str, Any] | None) -> Drafted | None:
+    """SGLang's words; the token that a draft hangs on is none of its tokens."""
+    if details is None:
+        return None
+    names = ("spec_verify_ct", "spec_num_proposed_drafts", "spec_num_correct_drafts")
+    return Drafted(*(int(details[name]) for name in names))
 
 
 def _reason(given: Any) -> FinishReason:
