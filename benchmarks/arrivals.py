@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ablate.arrivals import Arrival, Constant, Gamma, Poisson
-from ablate_vllm.baseline import SITE
+from ablate_vllm.baseline import PYTHONPATH
 
 RATE = 20.0
 GAPS = 10_000
@@ -92,7 +92,7 @@ def main() -> None:
 
 def theirs(python: str, burstiness: float) -> list[Floats]:
     command = [python, "-c", THEIRS, str(RATE), str(burstiness), str(GAPS), str(SEEDS)]
-    env = {**os.environ, "PYTHONPATH": str(SITE)}
+    env = {**os.environ, "PYTHONPATH": PYTHONPATH}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)  # noqa: S603
     return [np.array(times) for times in json.loads(done.stdout.splitlines()[-1])]
 

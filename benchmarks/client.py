@@ -31,7 +31,7 @@ from ablate.engines.server import ServerEngine
 from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import ArmPlugins
 from ablate.types import Completion, Load, Problem, Request, Sampling
-from ablate_vllm.baseline import SITE
+from ablate_vllm.baseline import PYTHONPATH
 from benchmarks.generators import Sending, guidellm, tokenizer, vllm_bench
 from benchmarks.servers import served
 from benchmarks.streamer import MODEL
@@ -125,7 +125,7 @@ def print_capacity(url: str, options: argparse.Namespace) -> None:
 
 def cpu(command: Sequence[str]) -> float:
     """CPU seconds of a command and its children. Raises RuntimeError if it fails."""
-    env = {**os.environ, "PYTHONPATH": str(SITE) if "vllm" in " ".join(command) else ""}
+    env = {**os.environ, "PYTHONPATH": PYTHONPATH if "vllm" in " ".join(command) else ""}
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as scratch:
         where = ROOT if "benchmarks.client" in command else scratch
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=where, env=env)  # noqa: S603

@@ -27,7 +27,7 @@ import numpy as np
 from ablate.engines.text import Codebook
 from ablate.models import ModelConfig, resolve_model
 from ablate.types import Problem
-from ablate_vllm.baseline import SITE
+from ablate_vllm.baseline import PYTHONPATH
 from benchmarks.contenders import Asked
 from benchmarks.ratios import print_ratios
 
@@ -74,7 +74,7 @@ def contender(name: str, python: str, args: Sequence[str], log: Path) -> Iterato
     env = dict(os.environ)
     if name == "vllm":
         env |= {
-            "PYTHONPATH": str(SITE), "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "PYTHONPATH": PYTHONPATH, "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
             "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": cores(),
         }  # fmt: skip
     command = [python, "-m", "benchmarks.contenders", name, *args]

@@ -31,7 +31,7 @@ from ablate.engines.text import Codebook
 from ablate.models import ModelConfig, resolve_model
 from ablate.plugins import ArmPlugins
 from ablate.types import Completion, Load, Problem, Request, Sampling
-from ablate_vllm.baseline import SITE
+from ablate_vllm.baseline import PYTHONPATH
 from benchmarks.polling import give_way
 from benchmarks.ratios import print_ratios
 
@@ -172,7 +172,7 @@ class Bench:
 
 
 def run(command: Sequence[str], log: Path) -> None:
-    path = {"PYTHONPATH": str(SITE)} if "vllm.entrypoints.cli.main" in command else {}
+    path = {"PYTHONPATH": PYTHONPATH} if "vllm.entrypoints.cli.main" in command else {}
     env = {**os.environ, "HF_HUB_OFFLINE": "1", **path}
     with log.open("wb") as output:
         done = subprocess.run(command, env=env, stdout=output, stderr=output, check=False)  # noqa: S603 - the user's

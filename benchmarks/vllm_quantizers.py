@@ -51,7 +51,7 @@ class Engine:
         env = {
             **os.environ,
             **baseline.QUIET,
-            "PYTHONPATH": str(baseline.SITE),
+            "PYTHONPATH": baseline.PYTHONPATH,
             "HF_HUB_OFFLINE": "1",
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
             "VLLM_CPU_KVCACHE_SPACE": "1",

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SITE = Path(__file__).with_name("site")
+from ablate.engines.probes import python_path
+
+PYTHONPATH = python_path(Path(__file__).with_name("site"))
 QUIET: Mapping[str, str] = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 ARGS: Mapping[str, Any] = {
     "enable_prefix_caching": False,

@@ -42,7 +42,7 @@ LAUNCHER = Launcher(
     unchecked=_unchecked,
     env={
         **baseline.QUIET,
-        "PYTHONPATH": str(baseline.SITE),
+        "PYTHONPATH": baseline.PYTHONPATH,
         "VLLM_SERVER_DEV_MODE": "1",  # emptying the prefix cache, and asking for facts
     },
     on_cpu=baseline.ON_CPU,

@@ -263,7 +263,7 @@ def defaults(model: ModelSpec) -> dict[str, Any]:
 
 def environment(options: VllmEngine) -> dict[str, str]:
     """What vLLM's processes are started with."""
-    paths = [str(baseline.SITE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [baseline.PYTHONPATH, *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**baseline.QUIET, "VLLM_LOGGING_LEVEL": "INFO", "PYTHONPATH": os.pathsep.join(paths)}
     if known.platform() is known.CPU:
         env["VLLM_CPU_KVCACHE_SPACE"] = str(options.kv_cache_gib)

@@ -28,6 +28,8 @@ from tests.engines.attached import MODEL, context, engine
 HERE = Path(__file__).parent
 PROBLEMS = 8
 BARE = "-bare"
+LINEARS = 16  # in 4 layers: query, key and value are one, and so are gate and up
+KV_BYTES = 4096  # of a token in float32
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Kind:
     cpu_path: str = ""
     cpu_args: Mapping[str, Any] = field(default_factory=dict)
     flushes: bool = True
+    dtype: str = "float32"
+    says_no_prefixes: tuple[str, bool] = ("", False)
     sends_tokens: bool = False
 
     @property
@@ -54,14 +58,25 @@ class Kind:
 
 
 KINDS = (
-    Kind("vllm", {"max_model_len": 1024, "max_num_seqs": 8}, sends_tokens=True),
-    Kind("sglang", {"context_length": 1024, "max_running_requests": 8}, "sglang_cpu"),
+    Kind(
+        "vllm",
+        {"max_model_len": 1024, "max_num_seqs": 8},
+        says_no_prefixes=("enable_prefix_caching", False),
+        sends_tokens=True,
+    ),
+    Kind(
+        "sglang",
+        {"context_length": 1024, "max_running_requests": 8},
+        "sglang_cpu",
+        says_no_prefixes=("disable_radix_cache", True),
+    ),
     Kind(
         "lmdeploy",
         {"session_len": 1024, "max_batch_size": 8},
         "lmdeploy_cpu",
         {"backend": "pytorch"},
         flushes=False,
+        dtype="auto",
     ),
 )
 
@@ -75,12 +90,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> ModelSpec:
-    """The model in float32 by its own word: LMDeploy takes no such argument."""
+def model(kind: Kind, tmp_path: Path) -> ModelSpec:
+    """In float32 by argument and by the model's own word: LMDeploy takes no such argument."""
     folder = copytree(MODEL.path, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"dtype": "float32"}))
-    return replace(MODEL, path=str(folder), dtype="auto")
+    return replace(MODEL, path=str(folder), dtype=kind.dtype)
 
 
 def asked() -> Load:
@@ -118,17 +133,20 @@ def test_a_server_says_what_the_local_engine_says(
     kind: Kind, model: ModelSpec, tmp_path: Path
 ) -> None:
     opened = context(tmp_path, model=model, sampling=Sampling(temperature=0.0, max_tokens=200))
+    local = LocalEngine(device="cpu").open(opened)
     session = kind.engine().open(opened)
     facts = session.evidence_state("warmup").components["facts"]
     assert isinstance(facts, EngineFacts)
-    if kind.name == "vllm":
-        assert facts.weight_bytes
-        assert facts.settings["enable_prefix_caching"] is False
-    if kind.name == "sglang":
-        assert facts.settings["disable_radix_cache"] is True
-    if kind.name != "lmdeploy":
+    if kind.name == "lmdeploy":
+        assert facts.settings["tp"] == 1
+    else:
+        setting, value = kind.says_no_prefixes
+        assert facts.settings[setting] is value
         assert facts.kv_cache_tokens
-    local = LocalEngine(device="cpu").open(opened)
+        assert facts.kv_bytes_per_token == KV_BYTES
+        assert facts.quantized == 0
+        assert sum((facts.linears or {}).values()) == LINEARS
+        assert 1 <= (facts.weight_bytes or 0) / (local.weight_bytes or 0) < 1.15
     assert served(session, kind) == served(local, kind)
     assert f"{2 * PROBLEMS} of {2 * PROBLEMS}" in session.info["token counts"]
     assert session.info["prefix cache"].startswith("emptied" if kind.flushes else "not emptied")

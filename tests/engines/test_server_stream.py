@@ -110,23 +110,6 @@ def test_a_metrics_page() -> None:
     assert usage(1.0, "nothing", SPEAKS, EngineFacts()) is None
 
 
-def test_kv_memory_that_a_page_gives_in_bytes() -> None:
-    page = "x:running 1\nx:waiting 0\nx:used 100\nx:most 1024\nx:pool 0.5\n"
-    names = {
-        "x:running": "running", "x:waiting": "waiting", "x:used": "kv_tokens",
-        "x:most": "kv_capacity", "x:pool": "kv_gib",
-    }  # fmt: skip
-    speaks = Dialect(gauges=names)
-    for ranks, pool in ((None, 2**29), ({"tp_size": 2}, 2**30)):
-        sample = usage(1.0, page, speaks, EngineFacts(settings=ranks or {}))
-        assert sample is not None
-        assert sample.kv_allocated_bytes == sample.kv_budget_bytes == pool
-        assert sample.kv_bytes == pool * 100 // 1024
-    unequal = usage(1.0, page, speaks, EngineFacts(settings={"pp_size": 2}))
-    assert unequal is not None
-    assert unequal.kv_bytes is unequal.kv_allocated_bytes is None
-
-
 def test_command_lines() -> None:
     args = {
         "enable_x": True, "no_y": False, "max_len": 8, "gone": None,
@@ -146,7 +129,7 @@ def test_command_lines() -> None:
         "--enable-x", "--no-no-y", "--max-len", "8", "--nested", '{"method": "ngram"}',
         "--several", "1", "2",
     ]  # fmt: skip
-    sglang = BUILT_IN["sglang"].flags({"disable_radix_cache": True, "enable_x": False})
+    sglang = launchers()["sglang"].flags({"disable_radix_cache": True, "enable_x": False})
     assert sglang == ["--disable-radix-cache"]
     assert BUILT_IN["llama_cpp"].flags({"type_k": 8, "cache": False}) == [
         "--type_k", "8", "--cache", "false",

@@ -12,7 +12,7 @@ from ablate.engines.server.client import ServerError
 from ablate.engines.server.counting import (
     agrees,
     token_counts,
-    visible_chunk,
+    visible_place,
     whole_text,
 )
 from ablate.engines.server.exchange import Job, Stream
@@ -191,8 +191,12 @@ class Asker:
         """Index of the first output token that a user sees."""
         if self.codebook and reply.has_ids and not any(reply.thoughts):
             return self.codebook.visible_from(prompt or [], reply.ids)
-        chunk = visible_chunk(reply, self._opened(request))
-        return None if chunk is None else sum(counts[:chunk])
+        place = visible_place(reply, self._opened(request))
+        if place is None:
+            return None
+        chunk, before = place
+        within = len(self.codebook.tokens(before)) if self.codebook and before else 0
+        return sum(counts[:chunk]) + max(min(within, counts[chunk] - 1), 0)
 
     def _opened(self, request: Request) -> bool:
         if self.codebook is None:

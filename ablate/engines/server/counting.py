@@ -37,7 +37,10 @@ def token_counts(reply: Reply, codebook: Codebook | None, dialect: Dialect) -> l
         ones[-1] += missing
         return ones
     measure: Measure = (lambda text: len(codebook.tokens(text))) if codebook else len
-    return spread(total, [measure(thought + text) for text, thought in _pieces(reply)])
+    parts = [measure(thought + text) for text, thought in _pieces(reply)]
+    if sum(parts) + end == total:
+        parts[-1] += end
+    return spread(total, parts)
 
 
 def spread(total: int, weights: Sequence[int]) -> list[int]:
@@ -69,17 +72,21 @@ def whole_text(reply: Reply, codebook: Codebook | None) -> str:
     return codebook.text(reply.ids) if codebook and reply.has_ids else text
 
 
-def visible_chunk(reply: Reply, opened: bool) -> int | None:
-    """The chunk in which visible text begins; ``opened``: the prompt opened the reasoning."""
+def visible_place(reply: Reply, opened: bool) -> tuple[int, str] | None:
+    """The chunk in which visible text begins, and what of that chunk comes before.
+
+    ``opened``: the prompt opened the reasoning.
+    """
     if any(reply.thoughts):
-        return next((i for i, text in enumerate(reply.texts) if text.strip()), None)
+        return next(((i, "") for i, text in enumerate(reply.texts) if text.strip()), None)
     text = "".join(reply.texts)
     shown = visible_text(text).lstrip()
     if not shown or (opened and THINK_CLOSE not in text):
         return None
     begins = len(text) - len(shown)
-    ends = accumulate(len(piece) for piece in reply.texts)
-    return next(i for i, end in enumerate(ends) if end > begins)
+    ends = list(accumulate(len(piece) for piece in reply.texts))
+    chunk = next(i for i, end in enumerate(ends) if end > begins)
+    return chunk, text[ends[chunk] - len(reply.texts[chunk]) : begins]
 
 
 def _pieces(reply: Reply) -> zip[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """How each kind of server is started and spoken to, as data; a plugin can add its own.
 
-A plugin adds one with ``registry.add("launcher", name, Launcher(…))``. vLLM's stands in
-``plugins/ablate_vllm/launcher.py``.
+A plugin adds one with ``registry.add("launcher", name, Launcher(…))``. vLLM's and SGLang's stand
+in ``plugins/ablate_vllm/launcher.py`` and ``plugins/ablate_sglang``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Dialect:
     might not know. ``fields``: added to each request. ``flush``: where its prefix cache is emptied;
     ``flushed``: what it answers if it was.
     ``gauges`` and ``counters``: our names for its metrics; gauges are ``running``, ``waiting``,
-    ``kv_share``, ``kv_tokens``, ``kv_capacity`` (tokens) and ``kv_gib``, the size of all KV memory.
+    ``kv_share``, ``kv_tokens`` and ``kv_capacity``.
     """
 
     owner: str = ""
@@ -121,58 +121,17 @@ class Launcher:
         return [f"--no-{written}"] if self.booleans == "negated" else []
 
 
-def _sglang_facts(answer: Any) -> EngineFacts:
-    plain = {k: v for k, v in answer.items() if v is None or isinstance(v, (bool, int, float, str))}
-    return EngineFacts(settings=plain, kv_cache_tokens=answer.get("max_total_num_tokens"))
+def _lmdeploy_facts(answer: Any) -> EngineFacts:
+    """Of its PyTorch engine, as JSON within a JSON text; TurboMind's does not answer."""
+    told = json.loads(answer)
+    settings = {
+        "tp": told["tp_size"], "dp": told["dp_size"], "cache_block_seq_len": told["block_size"],
+    }  # fmt: skip
+    return EngineFacts(
+        settings, kv_cache_tokens=told["num_gpu_blocks"] * told["block_size"] or None
+    )
 
 
-SGLANG = Launcher(
-    command=(
-        "{python}", "-m", "sglang.launch_server", "--model-path", "{model}",
-        "--host", "127.0.0.1", "--port", "{port}",
-    ),
-    defaults={
-        "disable_radix_cache": True,
-        "enable_metrics": True,
-        "enable_cache_report": True,
-        "sampling_defaults": "openai",  # else the model's generation_config.json adds top-k
-    },
-    from_model={
-        "tokenizer_path": "path", "dtype": "dtype", "revision": "revision",
-        "trust_remote_code": "trust_remote_code",
-    },
-    no_pickles={"load_format": "safetensors"},
-    facts=FactsCall("/get_server_info", None, _sglang_facts),
-    distributions=("sglang",),
-    install="pip install sglang",
-    on_cpu={"device": "cpu", "mem_fraction_static": 0.5, "max_total_tokens": 32768},
-    cpu_env={"SGLANG_USE_CPU_ENGINE": "1"},
-    dialect=Dialect(
-        owner="sglang",
-        token_prompts=True,
-        stop_ids="stop_token_ids",
-        fields={
-            **NO_FILTERS,
-            "stream_options": {"include_usage": True, "continuous_usage_stats": True},
-            "return_spec_tokens_details": True,
-        },
-        flush="/flush_cache",
-        flushed="Cache flushed",
-        gauges={
-            "sglang:num_running_reqs": "running",
-            "sglang:num_queue_reqs": "waiting",
-            "sglang:token_usage": "kv_share",
-            "sglang:num_used_tokens": "kv_tokens",
-            "sglang:max_total_num_tokens": "kv_capacity",
-            "sglang:kv_cache_memory_usage_gb": "kv_gib",
-        },
-        counters={
-            "sglang:prompt_tokens_total": "prefix_cache_queries",
-            "sglang:cached_tokens_total": "prefix_cache_hits",
-            "sglang:num_retracted_requests_total": "num_preemptions",
-        },
-    ),
-)  # fmt: skip
 LMDEPLOY = Launcher(
     command=(
         "{python}", "-m", "lmdeploy", "serve", "api_server", "{model}",
@@ -183,6 +142,7 @@ LMDEPLOY = Launcher(
     from_model={
         "dtype": "dtype", "revision": "revision", "trust_remote_code": "trust_remote_code",
     },
+    facts=FactsCall("/distserve/engine_info", None, _lmdeploy_facts),
     distributions=("lmdeploy",),
     install="pip install lmdeploy",
     dialect=Dialect(
@@ -223,7 +183,6 @@ LLAMA_CPP = Launcher(
     ),
 )  # fmt: skip
 BUILT_IN: Mapping[str, Launcher] = {
-    "sglang": SGLANG,
     "lmdeploy": LMDEPLOY,
     "llama_cpp": LLAMA_CPP,
 }

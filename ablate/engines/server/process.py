@@ -115,10 +115,10 @@ def _environment(options: ServerEngine, launcher: Launcher) -> Mapping[str, str]
     ours = (
         {k: v for k, v in launcher.cpu_env.items() if k not in os.environ} if not has_gpu() else {}
     )
-    given = {**launcher.env, **ours}
-    if "PYTHONPATH" in given and "PYTHONPATH" in os.environ:
-        given["PYTHONPATH"] += os.pathsep + os.environ["PYTHONPATH"]
-    return {**given, **options.env}
+    found = {**launcher.env, **ours, **options.env}
+    places = (options.env, launcher.env, os.environ)
+    paths = [path for place in places if (path := place.get("PYTHONPATH"))]
+    return {**found, "PYTHONPATH": os.pathsep.join(paths)} if paths else found
 
 
 def free_port() -> int:

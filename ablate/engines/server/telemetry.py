@@ -50,8 +50,7 @@ def usage(time: float, page: str, dialect: Dialect, facts: EngineFacts) -> Usage
     if tokens is None and capacity is not None and "kv_share" in found:
         shares = found["kv_share"]
         tokens = capacity * sum(shares) / len(shares)
-    held = _pool_bytes(found, facts)
-    per_token = held / capacity if held and capacity else facts.kv_bytes_per_token
+    per_token = facts.kv_bytes_per_token
     total = _times(capacity, per_token)
     return Usage(
         time=time,
@@ -62,13 +61,6 @@ def usage(time: float, page: str, dialect: Dialect, facts: EngineFacts) -> Usage
         kv_allocated_bytes=total,  # these servers take all of it as they start
         kv_budget_bytes=total,
     )
-
-
-def _pool_bytes(found: Page, facts: EngineFacts) -> float | None:
-    """All KV memory where a rank tells its own: tensor-parallel ranks hold as much each."""
-    pool = _total(found.get("kv_gib"))
-    tensor, pipeline = (int(facts.settings.get(n) or 1) for n in ("tp_size", "pp_size"))
-    return pool * 2**30 * tensor if pool and pipeline == 1 else None
 
 
 def _total(values: list[float] | None) -> float | None:
