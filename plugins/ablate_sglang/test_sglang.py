@@ -43,8 +43,8 @@ def test_ranks_hold_equal_parts() -> None:
 @pytest.mark.parametrize("change", [{"pp_size": 2}, {"internal_states": [{}]}])
 def test_what_cannot_be_known_is_not_said(change: dict[str, Any]) -> None:
     found = facts(ANSWER | change)
-    assert found.linears is found.quantized is found.weight_bytes is None
-    assert found.kv_bytes_per_token is None
+    known = [found.linears, found.quantized, found.weight_bytes, found.kv_bytes_per_token]
+    assert known == [None] * 4
     assert found.kv_cache_tokens == 1024
 
 

@@ -138,7 +138,8 @@ def test_a_server_says_what_the_local_engine_says(
     facts = session.evidence_state("warmup").components["facts"]
     assert isinstance(facts, EngineFacts)
     if kind.name == "lmdeploy":
-        assert facts.settings["tp"] == 1
+        assert facts.settings["max_batch_size"] == 8
+        assert facts.settings["enable_prefix_caching"] is False
     else:
         setting, value = kind.says_no_prefixes
         assert facts.settings[setting] is value

@@ -12,7 +12,7 @@ from ablate.engines.server.asking import Tally
 from ablate.engines.server.client import ServerError
 from ablate.engines.server.counting import spread
 from ablate.engines.server.events import EventParser
-from ablate.engines.server.launchers import BUILT_IN, Dialect, launchers
+from ablate.engines.server.launchers import Dialect, launchers
 from ablate.engines.server.reply import read
 from ablate.engines.server.telemetry import counters, read_page, usage
 from ablate.types import EngineFacts
@@ -131,7 +131,7 @@ def test_command_lines() -> None:
     ]  # fmt: skip
     sglang = launchers()["sglang"].flags({"disable_radix_cache": True, "enable_x": False})
     assert sglang == ["--disable-radix-cache"]
-    assert BUILT_IN["llama_cpp"].flags({"type_k": 8, "cache": False}) == [
+    assert launchers()["llama_cpp"].flags({"type_k": 8, "cache": False}) == [
         "--type_k", "8", "--cache", "false",
     ]  # fmt: skip
-    assert "server_port" in BUILT_IN["lmdeploy"].reserved
+    assert "server_port" in launchers()["lmdeploy"].reserved

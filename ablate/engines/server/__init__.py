@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any, ClassVar, Literal
 
 from ablate.engines.base import CAPABILITIES, Engine, EngineContext, Session
-from ablate.engines.server.launchers import BUILT_IN, Launcher, launchers
+from ablate.engines.server.launchers import LLAMA_CPP, Launcher, launchers
 from ablate.errors import RecipeError, did_you_mean
 from ablate.interpreters import installed
 from ablate.plugins import Registry, hookimpl
@@ -138,5 +138,4 @@ class ServerEngine(Engine):
 @hookimpl
 def ablate_register(registry: Registry) -> None:
     registry.add("engine", "server", ServerEngine)
-    for name, launcher in BUILT_IN.items():
-        registry.add("launcher", name, launcher)
+    registry.add("launcher", "llama_cpp", LLAMA_CPP)

@@ -1,7 +1,7 @@
 """How each kind of server is started and spoken to, as data; a plugin can add its own.
 
-A plugin adds one with ``registry.add("launcher", name, Launcher(…))``. vLLM's and SGLang's stand
-in ``plugins/ablate_vllm/launcher.py`` and ``plugins/ablate_sglang``.
+A plugin adds one with ``registry.add("launcher", name, Launcher(…))``; those of vLLM, SGLang and
+LMDeploy stand in ``plugins``.
 """
 
 from __future__ import annotations
@@ -121,48 +121,6 @@ class Launcher:
         return [f"--no-{written}"] if self.booleans == "negated" else []
 
 
-def _lmdeploy_facts(answer: Any) -> EngineFacts:
-    """Of its PyTorch engine, as JSON within a JSON text; TurboMind's does not answer."""
-    told = json.loads(answer)
-    settings = {
-        "tp": told["tp_size"], "dp": told["dp_size"], "cache_block_seq_len": told["block_size"],
-    }  # fmt: skip
-    return EngineFacts(
-        settings, kv_cache_tokens=told["num_gpu_blocks"] * told["block_size"] or None
-    )
-
-
-LMDEPLOY = Launcher(
-    command=(
-        "{python}", "-m", "lmdeploy", "serve", "api_server", "{model}",
-        "--server-name", "127.0.0.1", "--server-port", "{port}",
-    ),
-    # else the model's generation_config.json adds its penalties
-    defaults={"generation_config": "lmdeploy"},
-    from_model={
-        "dtype": "dtype", "revision": "revision", "trust_remote_code": "trust_remote_code",
-    },
-    facts=FactsCall("/distserve/engine_info", None, _lmdeploy_facts),
-    distributions=("lmdeploy",),
-    install="pip install lmdeploy",
-    dialect=Dialect(
-        owner="lmdeploy",
-        counts_end=False,
-        fields={**NO_FILTERS, "top_k": 0, "stream_options": {"include_usage": True}},
-        gauges={
-            "lmdeploy:num_requests_running": "running",
-            "lmdeploy:num_requests_waiting": "waiting",
-            "lmdeploy:gpu_cache_usage_perc": "kv_share",
-        },
-        counters={
-            "lmdeploy:prompt_tokens_total": "prefix_cache_queries",
-            "lmdeploy:cached_tokens_total": "prefix_cache_hits",
-            "lmdeploy:spec_decode_num_drafts_total": "spec_num_drafts",
-            "lmdeploy:spec_decode_num_draft_tokens_total": "spec_num_draft_tokens",
-            "lmdeploy:spec_decode_num_accepted_tokens_total": "spec_num_accepted_tokens",
-        },
-    ),
-)  # fmt: skip
 LLAMA_CPP = Launcher(
     command=(
         "{python}", "-m", "llama_cpp.server", "--model", "{model}",
@@ -182,10 +140,8 @@ LLAMA_CPP = Launcher(
         fields={"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0},
     ),
 )  # fmt: skip
-BUILT_IN: Mapping[str, Launcher] = {
-    "lmdeploy": LMDEPLOY,
-    "llama_cpp": LLAMA_CPP,
-}
+
+
 COMMON = Dialect(fields={"stream_options": {"include_usage": True}})
 
 
