@@ -71,7 +71,7 @@ def _of_checkpoint(plugin: str, engine: str, model: str, bits: int) -> Evidence:
 
 def tensor_types(folder: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Type and shape of each tensor in a folder's safetensors, read from their headers."""
-    found = {}
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
     for path in folder.glob("*.safetensors"):
         with path.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
