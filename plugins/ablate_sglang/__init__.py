@@ -13,25 +13,28 @@ from ablate.types import EngineFacts
 
 
 def facts(answer: Mapping[str, Any]) -> EngineFacts:
-    """What ``/get_server_info`` answers; its first rank's layers and caches are in ``ablate``.
+    """What ``/get_server_info`` answers, with one state for each replica of data parallelism.
 
-    Ranks of tensor parallelism hold equal parts. Where the model is split into stages
-    (``pp_size``), or SGLang is older than its plugins, nothing is known of its layers.
+    The layers and caches of a replica's first rank are in ``ablate``; ranks of tensor parallelism
+    hold equal parts. Where the model is split into stages (``pp_size``), attention alone is
+    replicated, or SGLang is older than its plugins, nothing is known of its layers.
     """
     plain = {k: v for k, v in answer.items() if v is None or isinstance(v, (bool, int, float, str))}
-    tokens = answer.get("max_total_num_tokens")
-    seen = (answer.get("internal_states") or [{}])[0].get("ablate")
-    if seen is None or answer.get("pp_size") not in (None, 1):
-        return EngineFacts(plain, kv_cache_tokens=tokens)
+    states = answer.get("internal_states") or [{}]
+    tokens = (answer.get("max_total_num_tokens") or 0) * len(states)
+    seen = [state.get("ablate") for state in states]
+    if None in seen or answer.get("pp_size") not in (None, 1) or answer.get("enable_dp_attention"):
+        return EngineFacts(plain, kv_cache_tokens=tokens or None)
     ranks = answer.get("tp_size") or 1
-    rows = tokens + (answer.get("page_size") or 0) if tokens else 0  # one page is for padding
+    rows = tokens + (answer.get("page_size") or 0) * len(states)  # one page each is for padding
+    held = sum(state["kv_bytes"] for state in seen) * ranks
     return EngineFacts(
         settings=plain,
-        linears=seen["linears"],
-        quantized=seen["quantized"],
-        weight_bytes=seen["weight_bytes"] * ranks,
-        kv_bytes_per_token=seen["kv_bytes"] * ranks / rows if rows else None,
-        kv_cache_tokens=tokens,
+        linears=seen[0]["linears"],
+        quantized=seen[0]["quantized"],
+        weight_bytes=sum(state["weight_bytes"] for state in seen) * ranks,
+        kv_bytes_per_token=held / rows if tokens else None,
+        kv_cache_tokens=tokens or None,
     )
 
 

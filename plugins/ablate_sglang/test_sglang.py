@@ -40,6 +40,12 @@ def test_ranks_hold_equal_parts() -> None:
     assert found.kv_cache_tokens == 1024
 
 
+def test_replicas_are_added_up() -> None:
+    two = facts(ANSWER | {"dp_size": 2, "internal_states": ANSWER["internal_states"] * 2})
+    assert two.linears == {"GPTQMarlinLinearMethod": 16}
+    assert (two.weight_bytes, two.kv_cache_tokens, two.kv_bytes_per_token) == (4000, 2048, 128)
+
+
 @pytest.mark.parametrize("change", [{"pp_size": 2}, {"internal_states": [{}]}])
 def test_what_cannot_be_known_is_not_said(change: dict[str, Any]) -> None:
     found = facts(ANSWER | change)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ablate.types import EngineFacts
 
 
 def facts(results: Sequence[Mapping[str, Any]]) -> EngineFacts:
-    """The answers of all ranks to ``ablate_facts`` as those of one engine.
+    """The answers of all ranks to ``ablate_facts`` as those of one engine of data parallelism.
 
     Bytes are summed over ranks; layers are those of the whole model where it is split within
     layers (tensor parallelism) and are summed over stages (pipeline parallelism).
@@ -30,4 +31,17 @@ def facts(results: Sequence[Mapping[str, Any]]) -> EngineFacts:
         weight_bytes=sum(r["weight_bytes"] for r in results),
         kv_bytes_per_token=kv_bytes / tokens if tokens else None,
         kv_cache_tokens=tokens or None,
+    )
+
+
+def replicated(found: EngineFacts, engines: int) -> EngineFacts:
+    """Of all engines of data parallelism, which hold equal shares: vLLM asks the first alone.
+
+    Replicas of a dense model say that they are alone.
+    """
+    return replace(
+        found,
+        settings={**found.settings, "data_parallel_size": engines},
+        weight_bytes=(found.weight_bytes or 0) * engines or None,
+        kv_cache_tokens=(found.kv_cache_tokens or 0) * engines or None,
     )

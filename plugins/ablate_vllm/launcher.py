@@ -9,7 +9,7 @@ from ablate.engines.server.launchers import NO_FILTERS, Dialect, FactsCall, Laun
 from ablate.plugins import Registry, hookimpl
 from ablate.types import EngineFacts
 from ablate_vllm import DISTRIBUTIONS, INSTALL, baseline, known
-from ablate_vllm.facts import facts
+from ablate_vllm.facts import facts, replicated
 
 
 def _facts(answer: Any) -> EngineFacts:
@@ -37,6 +37,7 @@ LAUNCHER = Launcher(
     },
     no_pickles=baseline.SAFE,
     facts=FactsCall("/collective_rpc", {"method": "ablate_facts"}, _facts),
+    replicated=replicated,
     distributions=DISTRIBUTIONS,
     install=INSTALL,
     unchecked=_unchecked,

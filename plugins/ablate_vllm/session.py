@@ -18,7 +18,7 @@ from ablate.errors import TrialError, says_out_of_memory
 from ablate.interpreters import interpreter
 from ablate.types import Completion, EngineFacts, EvidenceState, Load, ModelSpec, Problem, Usage
 from ablate_vllm import VllmEngine, baseline, known
-from ablate_vllm.facts import facts
+from ablate_vllm.facts import facts, replicated
 
 WORKER = Path(__file__).with_name("worker.py")
 REPORTED = re.compile(r"^\(\w+ pid=\d+\) ERROR .*?\] ((?:\w+\.)*\w*(?:Error|Exception): .*)")
@@ -46,7 +46,7 @@ class VllmSession(Session):
         self._counted: Mapping[str, float] = {}
         opened = self._opened(args)
         self._version = opened["version"]
-        self.facts: EngineFacts = facts(opened["facts"])
+        self.facts: EngineFacts = replicated(facts(opened["facts"]), opened["engines"])
 
     def _opened(self, args: Mapping[str, Any]) -> Mapping[str, Any]:
         self._socket.settimeout(self._options.startup_timeout)

@@ -30,7 +30,7 @@ from ablate.plugins import ArmPlugins, Plugin, hookimpl
 from ablate.types import Completion, Load, ModelSpec, Problem, Request, Sampling, Usage
 from ablate_ngram import Ngram
 from ablate_vllm import VllmEngine, known
-from ablate_vllm.facts import facts
+from ablate_vllm.facts import facts, replicated
 from ablate_vllm.session import VllmSession, engine_args, root_cause
 
 PYTHON = os.environ.get("ABLATE_TEST_VLLM", "")
@@ -60,6 +60,14 @@ class TestFacts:
         assert (found.linears, found.quantized) == ({"Plain": 16}, 16)
         assert found.weight_bytes == 200
         assert found.kv_bytes_per_token == 40
+
+
+    def test_engines_of_data_parallelism_hold_equal_shares(self) -> None:
+        found = replicated(facts([ANSWER]), 2)
+        assert found.settings["data_parallel_size"] == 2
+        assert (found.weight_bytes, found.kv_cache_tokens) == (200, 640)
+        assert found.kv_bytes_per_token == 20
+        assert found.linears == {"Plain": 16}
 
 
 class TestKnown:
@@ -175,7 +183,7 @@ def say(**message):
     line.flush()
 def opened():
     line.readline()
-    say(opened={{"facts": [{facts}], "version": "0"}})
+    say(opened={{"facts": [{facts}], "engines": 1, "version": "0"}})
 def finish(name, **more):
     say(done={{"id": name, "tokens": [5, 6], "times": [0.1, 0.2], "reason": "stop", "cached": 0,
         "arrival": 0.0, "dispatched": 0.0, "finished": 0.2, **more}})

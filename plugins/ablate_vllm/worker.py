@@ -53,9 +53,8 @@ class Worker:
         )
         self.emissions = Emissions(self._engine.output_processor)
         facts = await self._engine.collective_rpc("ablate_facts")
-        for rank in facts:  # replicas of a dense model say that they are alone
-            rank["settings"]["data_parallel_size"] = self.stats.engines
-        self.send(opened={"facts": facts, "version": vllm_version})
+        engines = self.stats.engines
+        self.send(opened={"facts": facts, "engines": engines, "version": vllm_version})
 
     async def run(self, asked: Mapping[str, Any]) -> None:
         await self._engine.reset_prefix_cache()

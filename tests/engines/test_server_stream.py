@@ -14,7 +14,7 @@ from ablate.engines.server.counting import spread
 from ablate.engines.server.events import EventParser
 from ablate.engines.server.launchers import Dialect, launchers
 from ablate.engines.server.reply import read
-from ablate.engines.server.telemetry import counters, read_page, usage
+from ablate.engines.server.telemetry import counters, engines, read_page, usage
 from ablate.types import EngineFacts
 
 ENDS = st.sampled_from([b"\n\n", b"\r\n\r\n", b"\n\n: ping\n\n"])
@@ -108,6 +108,7 @@ def test_a_metrics_page() -> None:
     assert unknown is not None
     assert unknown.kv_tokens is unknown.kv_bytes is unknown.kv_allocated_bytes is None
     assert usage(1.0, "nothing", SPEAKS, EngineFacts()) is None
+    assert (engines(PAGE, SPEAKS), engines("nothing", SPEAKS)) == (2, 0)
 
 
 def test_command_lines() -> None:

@@ -17,7 +17,7 @@ from ablate.engines.server.asking import Asker, Tally
 from ablate.engines.server.client import Client, ServerError
 from ablate.engines.server.exchange import Ended, Event, Rules, Scrape, begin
 from ablate.engines.server.process import failure
-from ablate.engines.server.telemetry import counters, usage
+from ablate.engines.server.telemetry import counters, engines, usage
 from ablate.types import Completion, EngineFacts, EvidenceState, Load, Usage
 
 DRAIN = 5.0  # s
@@ -44,7 +44,7 @@ class ServerSession(Session):
         self._metrics = metrics
         self._flushed: bool | None = None
         self._counted: Mapping[str, float] = {}
-        self.facts = facts
+        self._told = self.facts = facts
 
     @property
     def weight_bytes(self) -> int | None:
@@ -91,10 +91,12 @@ class ServerSession(Session):
         self._asker = replace(self._asker, tally=Tally(), prompts={})
         try:
             self._flushed = self._flush()
-            before = self._counters()
+            before = self._counters(self._page())
             with _short_turns():
                 self._serve(load, on_completion, on_usage)
-            after = self._counters()
+            page = self._page()
+            after = self._counters(page)
+            self._count_engines(page)
         except ServerError as fault:
             raise failure(self._service, fault) from fault
         gained = {k: v - before.get(k, 0.0) for k, v in after.items()}
@@ -146,10 +148,18 @@ class ServerSession(Session):
             time.sleep(FLUSH_WAIT)
         return False
 
-    def _counters(self) -> dict[str, float]:
-        if self._metrics is None:
-            return {}
-        return counters(self._client.get(self._metrics).text, self._asker.dialect)
+    def _page(self) -> str:
+        return self._client.get(self._metrics).text if self._metrics else ""
+
+    def _counters(self, page: str) -> dict[str, float]:
+        return counters(page, self._asker.dialect)
+
+    def _count_engines(self, page: str) -> None:
+        """Some servers' pages name their engines only once they have served."""
+        found = engines(page, self._asker.dialect)
+        launcher = self._options.launcher
+        if found > 1 and launcher is not None and launcher.replicated is not None:
+            self.facts = launcher.replicated(self._told, found)
 
     def evidence_state(self, stage: Literal["warmup", "measured"]) -> EvidenceState:
         return EvidenceState(

@@ -39,6 +39,12 @@ def counters(page: str, dialect: Dialect) -> dict[str, float]:
     return {dialect.counters[name]: sum(values) for name, values in found.items()}
 
 
+def engines(page: str, dialect: Dialect) -> int:
+    """How many engines a page speaks of; 0 if it does not say."""
+    gauges = [name for name, ours in dialect.gauges.items() if ours == "running"]
+    return max(map(len, read_page(page, gauges).values()), default=0)
+
+
 def usage(time: float, page: str, dialect: Dialect, facts: EngineFacts) -> Usage | None:
     """One sample, None if the page has not what makes one."""
     raw = read_page(page, dialect.gauges)

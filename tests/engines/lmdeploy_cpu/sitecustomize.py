@@ -1,6 +1,7 @@
 """Gives LMDeploy an engine for CPUs, which it lacks: this folder goes on the server's PYTHONPATH.
 
-All else is LMDeploy's own: its arguments, its OpenAI server, tokenizer, streams and metrics.
+All else is LMDeploy's own: its arguments, its OpenAI server, tokenizer, streams and metrics. A
+torchvision that was built for another torch can be imported with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 TARGET = "lmdeploy.serve.core.async_engine"
+REGISTERS = "torchvision._meta_registrations"  # operators of a library that cannot be loaded
 
 
 class Finder(MetaPathFinder):
@@ -41,3 +43,4 @@ def build(_: Any, model_path: str, backend_config: Any, **__: Any) -> Any:
 
 
 sys.meta_path.insert(0, Finder())
+sys.modules.setdefault(REGISTERS, ModuleType(REGISTERS))
