@@ -44,7 +44,7 @@ CPU = Platform(
         "int8_per_channel_weight_only",
         "fp8_per_block",
     },
-    speculative=frozenset({"ngram", "draft_model"}),
+    speculative=frozenset({"ngram", "draft_model", "eagle3", "mtp"}),
 )
 CUDA = Platform(
     name="CUDA",

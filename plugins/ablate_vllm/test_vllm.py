@@ -28,10 +28,13 @@ from ablate.models import ModelConfig, resolve_model
 from ablate.options import build
 from ablate.plugins import ArmPlugins, Plugin, hookimpl
 from ablate.types import Completion, Load, ModelSpec, Problem, Request, Sampling, Usage
+from ablate_eagle3 import Eagle3
+from ablate_mtp import Mtp
 from ablate_ngram import Ngram
 from ablate_vllm import VllmEngine, known
 from ablate_vllm.facts import facts, replicated
 from ablate_vllm.session import VllmSession, engine_args, root_cause
+from tests.drafting_models import eagle_head, with_mtp
 
 PYTHON = os.environ.get("ABLATE_TEST_VLLM", "")
 MODEL = resolve_model(ModelConfig("tiny-reasoner", dtype="float32"))
@@ -60,7 +63,6 @@ class TestFacts:
         assert (found.linears, found.quantized) == ({"Plain": 16}, 16)
         assert found.weight_bytes == 200
         assert found.kv_bytes_per_token == 40
-
 
     def test_engines_of_data_parallelism_hold_equal_shares(self) -> None:
         found = replicated(facts([ANSWER]), 2)
@@ -367,6 +369,27 @@ class TestVllm:
             assert ArmPlugins(arm).evidence(state)[0].applied
         finally:
             session.close()
+
+    @pytest.mark.parametrize("kind", ["eagle3", "mtp"])
+    def test_a_head_that_drafts_changes_no_answer(self, tmp_path: Path, kind: str) -> None:
+        if kind == "eagle3":
+            arm: Mapping[str, Plugin] = {kind: Eagle3(str(eagle_head(MODEL, tmp_path / "head")))}
+            model = MODEL
+        else:
+            arm, model = {kind: Mtp()}, with_mtp(MODEL, tmp_path / "model")
+        opened = replace(context(arm, tmp_path), model=replace(model, dtype="float32"))
+        session = VllmSession(VllmEngine(python=PYTHON), opened)
+        try:
+            found = served(session, load(8))
+            evidence = ArmPlugins(arm).evidence(session.evidence_state("measured"))[0]
+        finally:
+            session.close()
+        expected = served(LocalEngine(threads=1).open(context({})), load(8))
+        assert {k: d.text for k, d in found.items()} == {k: d.text for k, d in expected.items()}
+        assert evidence.applied
+        assert not VllmEngine(python=PYTHON).problems(
+            ArmPlugins(arm).engine_args("vllm", model)[kind] or {}
+        )
 
     def test_an_engine_that_dies_or_hangs(self, tmp_path: Path) -> None:
         options = VllmEngine(python=PYTHON, stall_timeout=3.0)
