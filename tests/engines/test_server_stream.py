@@ -108,7 +108,8 @@ def test_a_metrics_page() -> None:
     assert unknown is not None
     assert unknown.kv_tokens is unknown.kv_bytes is unknown.kv_allocated_bytes is None
     assert usage(1.0, "nothing", SPEAKS, EngineFacts()) is None
-    assert (engines(PAGE, SPEAKS), engines("nothing", SPEAKS)) == (2, 0)
+    assert (engines(PAGE, SPEAKS), engines("nothing", SPEAKS)) == (1, 0)
+    assert engines(PAGE + 'x:running_total{engine="1"} 2\n', SPEAKS) == 2
 
 
 def test_command_lines() -> None:

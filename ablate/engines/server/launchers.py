@@ -66,8 +66,8 @@ class Launcher:
     arguments. ``from_model``: argument -> field of the recipe's model. ``no_pickles``: arguments
     for a model that may not run code when it is loaded. ``files``: the server loads one file, found
     in the model's folder by this pattern. ``health``: what answers 200 once it is up.
-    ``replicated(facts, engines)``: the facts of all engines that its metrics page speaks of, where
-    one of them answered.
+    ``replicated(facts, engines)``: the facts of all engines that its metrics page has totals of,
+    where one of them answered.
     ``distributions``: one of them must be installed, by ``install``. ``unchecked(version, args)``:
     sentences about what nobody has checked. ``on_cpu``, ``cpu_env``: more defaults without a GPU.
     """

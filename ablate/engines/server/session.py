@@ -91,12 +91,12 @@ class ServerSession(Session):
         self._asker = replace(self._asker, tally=Tally(), prompts={})
         try:
             self._flushed = self._flush()
-            before = self._counters(self._page())
+            page = self._page()
+            before = self._counters(page)
+            self._count_engines(page)
             with _short_turns():
                 self._serve(load, on_completion, on_usage)
-            page = self._page()
-            after = self._counters(page)
-            self._count_engines(page)
+            after = self._counters(self._page())
         except ServerError as fault:
             raise failure(self._service, fault) from fault
         gained = {k: v - before.get(k, 0.0) for k, v in after.items()}
@@ -155,7 +155,6 @@ class ServerSession(Session):
         return counters(page, self._asker.dialect)
 
     def _count_engines(self, page: str) -> None:
-        """Some servers' pages name their engines only once they have served."""
         found = engines(page, self._asker.dialect)
         launcher = self._options.launcher
         if found > 1 and launcher is not None and launcher.replicated is not None:

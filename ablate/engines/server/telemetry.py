@@ -40,9 +40,8 @@ def counters(page: str, dialect: Dialect) -> dict[str, float]:
 
 
 def engines(page: str, dialect: Dialect) -> int:
-    """How many engines a page speaks of; 0 if it does not say."""
-    gauges = [name for name, ours in dialect.gauges.items() if ours == "running"]
-    return max(map(len, read_page(page, gauges).values()), default=0)
+    """How many engines a page has totals of; 0 if it has none."""
+    return max(map(len, read_page(page, dialect.counters).values()), default=0)
 
 
 def usage(time: float, page: str, dialect: Dialect, facts: EngineFacts) -> Usage | None:
