@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from math import prod
@@ -169,8 +169,48 @@ def _label(level: Level, siblings: Sequence[Level]) -> str:
         "-".join([_safe(name), *_distinctive(name, plugin, alike)])
         for name, plugin in level.plugins.items()
     ]
-    parts += [_setting(key.split(".")[-1], value) for key, value in level.settings.items()]
+    for key, value in level.settings.items():
+        rivals = [s.settings[key] for s in siblings if key in s.settings and s is not level]
+        parts.append(_choice(key.split(".")[-1], value, rivals))
     return "+".join(parts)
+
+
+def _choice(key: str, value: Any, rivals: Sequence[Any]) -> str:
+    """A setting; of one with parts its name, and the first part in which it differs from others.
+
+    ``engine: {server: {launch: vllm}}`` is engine-server beside ``engine: vllm``.
+    """
+    if not isinstance(value, Mapping) or not value:
+        return _setting(key, value)
+    name, parts = _parts(value)
+    label = "-".join(_safe(word) for word in [key, *name])
+    others = [theirs for r in rivals if (theirs := _parts(r))[0] == name]
+    if name and not others:
+        return label
+    for path, leaf in parts.items():
+        if all(theirs.get(path) != leaf for _, theirs in others):
+            return f"{label}-{_setting(path[-1], leaf)}"
+    return label
+
+
+def _parts(value: Any) -> tuple[list[str], dict[tuple[str, ...], Any]]:
+    """The keys down to where a mapping branches, and the values below by their further keys."""
+    name = []
+    while isinstance(value, Mapping) and len(value) == 1:
+        ((key, inner),) = value.items()
+        if not isinstance(inner, Mapping):
+            break
+        name.append(key)
+        value = inner
+    return name, dict(_below(value))
+
+
+def _below(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _below(inner, (*path, key))
+    elif path:
+        yield path, value
 
 
 def _distinctive(name: str, plugin: Plugin, alike: Sequence[Level]) -> list[str]:

@@ -122,6 +122,20 @@ class TestArms:
         levels = ({"set": {"domains.count.words": -1}}, {"set": {"domains.count.words": 1}})
         assert ids(factors={"w": levels}) == ["baseline", "words-1", "words1"]
 
+    def test_a_setting_with_parts_is_told_by_its_name_and_what_differs(self) -> None:
+        def named(*values: Any, key: str = "engine") -> list[str]:
+            return ids(factors={"w": tuple({"set": {key: value}} for value in values)})[1:]
+
+        one, two = ({"local": {"device": device}} for device in ("cuda:0", "cuda:1"))
+        assert named(one, "server") == ["engine-local", "engine-server"]
+        assert named(one, two) == ["engine-local-device-cuda-0", "engine-local-device-cuda-1"]
+        slow, fast = ({"arrival": "poisson", "request_rate": rate} for rate in (4, 8))
+        assert named(slow, key="workload") == ["workload-arrival-poisson"]
+        assert named(slow, fast, key="workload") == [
+            "workload-request_rate4",
+            "workload-request_rate8",
+        ]
+
     def test_levels_say_null_and_true_as_recipes_do(self) -> None:
         levels = ({"set": {"price": None}}, {"set": {"model.trust_remote_code": True}})
         made = ids(factors={"w": levels}, price=2.5)

@@ -34,7 +34,10 @@ def plain(config: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    add_page()
+    try:
+        add_page()
+    except ImportError as error:
+        print(f"ablate: this LMDeploy cannot be made to tell its settings: {error}", flush=True)
     from lmdeploy.cli import run
 
     run()
