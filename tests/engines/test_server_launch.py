@@ -16,13 +16,17 @@ from typing import Any
 import psutil
 import pytest
 
+from ablate.child import Service
 from ablate.compatibility import incompatibilities
+from ablate.engines.server.client import ServerError
+from ablate.engines.server.process import failure
 from ablate.errors import TrialError
 from ablate.plugins import installed
 from ablate.store import RunDir
 from tests.engines.attached import MODEL, TOKENS, context, engine, load, served
 from tests.stand_ins import Loader
 
+TRACEBACK = ("Traceback (most recent call last)", "  x: no", "ValueError: too small", "EOFError: y")
 pytestmark = pytest.mark.usefixtures("fake_launcher")
 
 
@@ -67,7 +71,12 @@ def test_a_launched_server_serves_and_is_gone_afterwards(tmp_path: Path) -> None
         ),
         ({"dies": "RuntimeError: out of memory"}, "out_of_memory", "exit code 3"),
         ({"startup": 60.0, "startup_timeout": 1.5}, "timeout", "not up after 1.5 s"),
-        ({"nonsense": 1}, "error", "unrecognized arguments"),
+        ({"nonsense": 1}, "error", "did not start: .*: error: unrecognized arguments"),
+        (
+            {"dies": "\n".join(TRACEBACK)},
+            "error",
+            "did not start: ValueError: too small; the server ended: exit code 3",
+        ),
     ],
 )
 def test_a_server_that_does_not_come_up(
@@ -104,6 +113,29 @@ def test_a_server_that_dies_while_it_serves(
         with pytest.raises(TrialError, match=words) as caught:
             served(session, load(concurrency=1))
         assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("last", "kind", "words"),
+    [("1 / 0", "error", "signal 9, after an error"), ("0", "killed", "for lack of memory")],
+)
+def test_a_server_that_kills_itself_did_not_lack_memory(
+    tmp_path: Path, last: str, kind: str, words: str
+) -> None:
+    code = f"""
+import os, traceback
+try:
+    {last}
+except Exception:
+    traceback.print_exc()
+os.kill(os.getpid(), 9)
+"""
+    with closing(Service([sys.executable, "-c", code], tmp_path / "log", {})) as service:
+        while service.ending is None:
+            time.sleep(0.05)
+        found = failure(service, ServerError("it broke off"))
+    assert found.kind == kind
+    assert words in str(found)
 
 
 def test_what_plugins_may_set(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ def wait_until_up(service: Service, port: int, client: Client, options: ServerEn
     deadline = time.monotonic() + options.startup_timeout
     while not _is_healthy(client, health):
         if service.ending:
-            why = first_exception(_end_of(service.log))
+            log = _end_of(service.log)
+            why = first_exception(log) or refused_argument(log)
             raise failure(service, ServerError(f"the server did not start{why and f': {why}'}"))
         if time.monotonic() > deadline:
             limit = f"{options.startup_timeout:g} s (option: startup_timeout)"
@@ -87,6 +88,11 @@ def first_exception(log: str) -> str:
     _, _, after = log.partition("Traceback (most recent call last)")
     found = (EXCEPTION.search(line.rstrip()) for line in after.splitlines())
     return next((match[1] for match in found if match), "")
+
+
+def refused_argument(log: str) -> str:
+    """The line by which Python's parser of arguments says what it does not take."""
+    return next((line for line in reversed(log.splitlines()) if ": error: " in line), "")
 
 
 def _defaults(launcher: Launcher, model: ModelSpec) -> dict[str, Any]:
