@@ -19,7 +19,7 @@ from ablate.store import RunDir
 from benchmarks.polling import give_way
 from benchmarks.same_answers import pairs, print_times
 
-EVERY = 1.0  # seconds between looking for new threads
+EVERY = 0.1  # seconds between looking for new threads
 
 
 def main() -> None:
