@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ablate import arrivals
@@ -165,3 +167,11 @@ def available() -> Installed:
     found = [Found(n, cls, "stand-ins", "1") for n, cls in OPTIMIZATIONS.items()]
     broken = Found("broken", None, "shaky", "0.3", "ImportError: no luck")
     return Installed(OPTIMIZATIONS, registry, (*found, broken), {"broken": "ImportError: no luck"})
+
+
+def interpreter_with(folder: Path, *has: str) -> str:
+    """An interpreter whose environment says that it ``has`` these distributions."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\necho '{json.dumps(dict.fromkeys(has, '1.0'))}'\n")
+    path.chmod(0o755)
+    return str(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from ablate.types import ModelSpec
 from ablate_fp8 import Fp8
 from ablate_w4a16 import W4a16
 from ablate_w8a8 import W8a8
+from tests.stand_ins import interpreter_with
 
 MODEL = Path(__file__).parent.parent / "ablate" / "models" / "tiny-draft"
 
@@ -155,23 +155,15 @@ def test_an_interpreter_that_is_none_is_found_when_planning(make: Make, tmp_path
     assert "is no interpreter that can be run" in problem
 
 
-def stand_in(folder: Path, *has: str) -> str:
-    """An interpreter whose environment says that it ``has`` these."""
-    path = folder / "python"
-    path.write_text(f"#!/bin/sh\necho '{json.dumps(dict.fromkeys(has, '1.0'))}'\n")
-    path.chmod(0o755)
-    return str(path)
-
-
 @each_plugin
 def test_an_interpreter_without_the_library_is_found_when_planning(
     make: Make, tmp_path: Path
 ) -> None:
     (tmp_path / "whole").mkdir()
-    (problem,) = make(stand_in(tmp_path, "torch")).ablate_requirements("local").problems
+    (problem,) = make(interpreter_with(tmp_path, "torch")).ablate_requirements("local").problems
     assert "has no llm-compressor to run: it lacks llmcompressor, compressed-tensors" in problem
     assert "Make it: python -m venv llmcompressor" in problem
-    whole = stand_in(tmp_path / "whole", *llmcompressor.LIBRARY.distributions)
+    whole = interpreter_with(tmp_path / "whole", *llmcompressor.LIBRARY.distributions)
     assert make(whole).ablate_requirements("local").problems == ()
 
 
@@ -184,7 +176,7 @@ def test_without_one_the_library_must_be_here(make: Make, monkeypatch: pytest.Mo
 
 
 def test_an_environment_without_the_library_fails_the_arm(tmp_path: Path) -> None:
-    plugin = Fp8(python=stand_in(tmp_path))
+    plugin = Fp8(python=interpreter_with(tmp_path))
     with pytest.raises(TrialError, match=r"has no llm-compressor to run: it lacks llmcompressor"):
         plugin.ablate_load_model(ModelSpec("tiny-draft", str(MODEL)), "cpu")
 

@@ -52,12 +52,12 @@ class Codebook:
             )
         )
 
-    def as_text(self, problem: Problem) -> str:
-        """``rendered`` for one who tokenizes it himself, and so may begin it a second time."""
+    def as_text(self, problem: Problem, prompt: Sequence[int]) -> str:
+        """``rendered`` for one who is to make ``prompt`` of it, and may begin it a second time."""
         rendered, begin = self.rendered(problem), self._tokenizer.bos_token
         if begin and rendered.startswith(begin):
             rest = rendered.removeprefix(begin)
-            if self._tokenizer.encode(rest) == self.prompt(problem):
+            if self._tokenizer.encode(rest) == prompt:
                 return rest
         return rendered
 

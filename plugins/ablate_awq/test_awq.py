@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from ablate.plugins import hooks_of
 from ablate.quantization.gptqmodel import LIBRARY
 from ablate.types import EvidenceState, ModelSpec
 from ablate_awq import Awq
+from tests.stand_ins import interpreter_with
 
 MODEL = Path(__file__).parents[2] / "ablate" / "models" / "tiny-reasoner"
 OPTIONS = Awq(calibration_samples=16)
@@ -83,10 +83,8 @@ def test_a_missing_extra_is_a_problem_with_its_remedy(monkeypatch: pytest.Monkey
 
 def test_another_interpreter_may_have_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("ablate.quantization.extras.find_spec", lambda name: None)
-    whole = tmp_path / "whole"
-    whole.write_text(f"#!/bin/sh\necho '{json.dumps(dict.fromkeys(LIBRARY.distributions, '1'))}'\n")
-    whole.chmod(0o755)
-    assert Awq(python=str(whole)).ablate_requirements("local").problems == ()
+    whole = interpreter_with(tmp_path, *LIBRARY.distributions)
+    assert Awq(python=whole).ablate_requirements("local").problems == ()
     (problem,) = Awq(python="nowhere/python").ablate_requirements("local").problems
     assert problem == "awq.python: nowhere/python is no interpreter that can be run"
     bare = tmp_path / "bare"

@@ -77,5 +77,5 @@ def test_text_for_a_server_that_adds_the_first_token_itself(tmp_path: Path, adds
         tokenizer.save(str(folder / "tokenizer.json"))
     codebook = Codebook(replace(SPEC, path=str(folder)), SimpleNamespace(eos_token_id=None))
     for problem in (Problem("", "", "What is 1 + 1?", ""), Problem("", "", "1 +", "", chat=False)):
-        sent = codebook.as_text(problem)
-        assert tokenizer.encode(sent).ids == codebook.prompt(problem)
+        prompt = codebook.prompt(problem)
+        assert tokenizer.encode(codebook.as_text(problem, prompt)).ids == prompt

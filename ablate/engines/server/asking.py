@@ -142,7 +142,9 @@ class Asker:
         if self.codebook is None:
             return {"prompt": problem.prompt}
         self.prompts[request.id] = ids = self.codebook.prompt(problem)
-        return {"prompt": ids if self.dialect.token_prompts else self.codebook.as_text(problem)}
+        return {
+            "prompt": ids if self.dialect.token_prompts else self.codebook.as_text(problem, ids)
+        }
 
     def completion(self, stream: Stream, request: Request) -> Completion:
         """What a stream said of its request. Raises ServerError if that makes no sense."""

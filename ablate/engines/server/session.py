@@ -92,11 +92,11 @@ class ServerSession(Session):
         try:
             self._flushed = self._flush()
             page = self._page()
-            before = self._counters(page)
+            before = counters(page, self._asker.dialect)
             self._count_engines(page)
             with _short_turns():
                 self._serve(load, on_completion, on_usage)
-            after = self._counters(self._page())
+            after = counters(self._page(), self._asker.dialect)
         except ServerError as fault:
             raise failure(self._service, fault) from fault
         gained = {k: v - before.get(k, 0.0) for k, v in after.items()}
@@ -150,9 +150,6 @@ class ServerSession(Session):
 
     def _page(self) -> str:
         return self._client.get(self._metrics).text if self._metrics else ""
-
-    def _counters(self, page: str) -> dict[str, float]:
-        return counters(page, self._asker.dialect)
 
     def _count_engines(self, page: str) -> None:
         found = engines(page, self._asker.dialect)
